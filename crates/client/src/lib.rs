@@ -1,0 +1,1 @@
+//! Client of the Assay programs and of the sequencer's API.

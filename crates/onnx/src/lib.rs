@@ -1,0 +1,1 @@
+//! ONNX importer: int8 models to tensor programs.

@@ -1,0 +1,1 @@
+//! Tensor programs: types, operators, element semantics, commitments.

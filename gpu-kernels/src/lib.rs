@@ -1,0 +1,1 @@
+//! Executors of tensor programs: wgpu compute shaders and a SIMD CPU.

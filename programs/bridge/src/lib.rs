@@ -1,0 +1,1 @@
+//! Assay's bridge program.

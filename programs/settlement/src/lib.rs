@@ -1,0 +1,1 @@
+//! Assay's settlement program.

@@ -1,0 +1,1 @@
+//! The assay binary: sequencer, development network, command-line client.
