@@ -1,1 +1,26 @@
-//! The L2 ledger: accounts, transactions, the state transition, Merkle trees, batches.
+//! The L2 ledger: what a batch says, what a transaction does, and what commits to both.
+//!
+//! * [`state`]: the components of the state root
+//! * [`inbox`], [`outbox`]: messages from and to L1
+//! * [`header`]: a batch's header
+//! * [`data`]: a batch's bytes in chunks
+#![cfg_attr(not(feature = "std"), no_std)]
+extern crate alloc;
+
+pub mod data;
+pub mod header;
+pub mod inbox;
+pub mod outbox;
+pub mod state;
+
+pub use assay_tensor::hash::Hash;
+pub use assay_tensor::merkle;
+
+/// An Ed25519 public key or a Solana address.
+pub type Key = [u8; 32];
+
+/// The mint of SOL, which has none: the zero key. Amounts are lamports.
+pub const SOL: Key = [0; 32];
+
+/// Version of the rules this crate implements: what a batch is settled and disputed under.
+pub const RULES_VERSION: u16 = 1;
