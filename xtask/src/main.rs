@@ -1,2 +1,129 @@
-//! `cargo xtask`.
-fn main() {}
+//! `cargo xtask`: one command for each thing a newcomer, a developer or the CI does.
+//!
+//! * [`setup`]: the Debian packages and the program toolchain
+//! * [`programs`]: the three programs, their IDLs and TypeScript types
+//! * [`tests`]: every test, counted
+//! * [`tools`]: running cargo and the other tools
+
+mod programs;
+mod setup;
+mod tests;
+mod tools;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tools::{assay, cargo};
+
+/// Builds, demonstrates and tests Assay.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the build needs: Debian packages (as root; otherwise the one command to run is printed)
+    /// and the program toolchain.
+    Setup,
+    /// Build everything: programs, IDLs, the `assay` binary.
+    Build,
+    /// Build the three programs into `target/deploy`.
+    Programs,
+    /// Generate the IDLs into `target/idl` and the TypeScript types into `target/types`.
+    Idl,
+    /// Run the main job on a local chain, from the deposit to the withdrawal.
+    ///
+    /// Examples: `cargo xtask demo`, `cargo xtask demo --executor cpu --json`.
+    Demo {
+        /// Passed on to `assay demo`; see `cargo xtask demo -- --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run every test.
+    Test {
+        /// Leave out what comes after the Rust tests: the toolchain's own tests and the TypeScript ones.
+        #[arg(long)]
+        rust_only: bool,
+    },
+    /// Check formatting and lints.
+    Lint,
+    /// Run a benchmark.
+    Bench {
+        /// Which one.
+        #[arg(value_enum)]
+        what: Benchmark,
+        /// Passed on to the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Regenerate `docs/programs.md`: sizes of the programs and compute units of each instruction.
+    Table,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Benchmark {
+    /// Inferences per second through the whole sequencer, and its parts.
+    Pipeline,
+    /// The CPU kernels against the scalar path.
+    Cpu,
+    /// The wgpu kernels on every adapter found.
+    Gpu,
+    /// The ledger: transactions, signatures, encoding, roots.
+    Ledger,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Setup => setup::install(),
+        Task::Build => build(),
+        Task::Programs => setup::install().and_then(|()| programs::build()),
+        Task::Idl => setup::install().and_then(|()| programs::idl()),
+        Task::Demo { arguments } => {
+            setup::install()?;
+            programs::build()?;
+            assay(&["demo"], &arguments)
+        }
+        Task::Test { rust_only } => {
+            build()?;
+            tests::all(rust_only)
+        }
+        Task::Lint => {
+            setup::install()?;
+            cargo(&["fmt", "--all", "--check"])?;
+            programs::build()?;
+            cargo(&[
+                "clippy",
+                "--locked",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ])
+        }
+        Task::Bench { what, arguments } => {
+            setup::install()?;
+            programs::build()?;
+            match what {
+                Benchmark::Pipeline => assay(&["bench", "pipeline"], &arguments),
+                Benchmark::Cpu => tools::example("gpu-kernels", "bench_cpu", &arguments),
+                Benchmark::Gpu => tools::example("gpu-kernels", "bench_gpu", &arguments),
+                Benchmark::Ledger => tools::example("assay-ledger", "bench_ledger", &arguments),
+            }
+        }
+        Task::Table => {
+            setup::install()?;
+            programs::build()?;
+            programs::table()
+        }
+    }
+}
+
+fn build() -> Result<()> {
+    setup::install()?;
+    programs::build()?;
+    programs::idl()?;
+    cargo(&["build", "--locked", "--package", "assay"])
+}
