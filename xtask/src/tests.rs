@@ -54,7 +54,7 @@ pub fn all(rust_only: bool) -> Result<()> {
                     "--test",
                     "--test-reporter",
                     "tap",
-                    "ts/*.test.ts",
+                    "*.test.ts",
                 ]);
             // `node --test` of version 20 takes files, not patterns.
             node_test(&mut expand(node)?, &mut counts)
@@ -83,7 +83,7 @@ fn step(name: &str, broken: &mut Vec<String>, work: impl FnOnce() -> Result<()>)
     }
 }
 
-/// Replaces the pattern `ts/*.test.ts` by the files that it names.
+/// Replaces the pattern `*.test.ts` by the files that it names.
 fn expand(node: Command) -> Result<Command> {
     let mut expanded = Command::new(node.get_program());
     if let Some(dir) = node.get_current_dir() {
@@ -95,8 +95,8 @@ fn expand(node: Command) -> Result<Command> {
         }
     }
     for argument in node.get_args() {
-        if argument == "ts/*.test.ts" {
-            let mut files: Vec<_> = std::fs::read_dir(root().join("tests/ts"))?
+        if argument == "*.test.ts" {
+            let mut files: Vec<_> = std::fs::read_dir(root().join("tests"))?
                 .filter_map(|entry| entry.ok().map(|entry| entry.file_name()))
                 .filter(|name| name.to_string_lossy().ends_with(".test.ts"))
                 .collect();
