@@ -1,5 +1,11 @@
 //! Client of the Assay programs and of the sequencer's API.
 //!
 //! * [`api`]: types of the HTTP API, shared with the service
+//! * [`rpc`]: a Solana node: reads that outlast a short outage
+//! * [`wire`]: legacy and version-1 transactions, their sizes
+//! * [`sender`]: sending transactions until they are on chain, and never twice
 
 pub mod api;
+pub mod rpc;
+pub mod sender;
+pub mod wire;

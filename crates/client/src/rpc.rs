@@ -1,0 +1,340 @@
+//! A Solana node, spoken to through `solana-client`: reads that outlast a short outage.
+
+use crate::wire::{self, Budget, Wire};
+use anchor_lang::AccountDeserialize;
+use backon::{ExponentialBuilder, Retryable};
+use solana_account::Account;
+use solana_client::client_error::{ClientError, ClientErrorKind};
+use solana_client::nonblocking::rpc_client::RpcClient;
+use solana_client::rpc_config::{RpcSimulateTransactionConfig, RpcTransactionConfig};
+use solana_client::rpc_request::RpcError as JsonRpcError;
+use solana_clock::Clock;
+use solana_commitment_config::CommitmentConfig;
+use solana_hash::Hash;
+use solana_pubkey::Pubkey;
+use solana_signature::Signature;
+use solana_transaction_status_client_types::{
+    EncodedConfirmedTransactionWithStatusMeta, UiTransactionEncoding,
+};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// How bad an error is, so that callers need not guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The node is away, behind or busy: try again later.
+    Temporary,
+    /// The same call will fail again.
+    Permanent,
+}
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RpcError {
+    /// The node, or the way to it.
+    #[error("the Solana node at {url}: {source}")]
+    Node {
+        /// Its address.
+        url: String,
+        /// What it said.
+        #[source]
+        source: Box<ClientError>,
+    },
+    /// An account does not hold what it should.
+    #[error("account {address} is not a {expected}: {reason}")]
+    Account {
+        /// Its address.
+        address: Pubkey,
+        /// What was expected there.
+        expected: &'static str,
+        /// Why it is not.
+        reason: String,
+    },
+    /// An account is not there.
+    #[error("there is no {expected} at {address}")]
+    Missing {
+        /// Where it was looked for.
+        address: Pubkey,
+        /// What was expected there.
+        expected: &'static str,
+    },
+}
+
+impl RpcError {
+    /// Whether to try again.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::Node { source, .. } => severity(source),
+            Self::Account { .. } | Self::Missing { .. } => Severity::Permanent,
+        }
+    }
+}
+
+/// How bad an error of `solana-client` is.
+pub fn severity(error: &ClientError) -> Severity {
+    use Severity::{Permanent, Temporary};
+    match error.kind() {
+        ClientErrorKind::Io(_) | ClientErrorKind::Reqwest(_) | ClientErrorKind::Middleware(_) => {
+            Temporary
+        }
+        ClientErrorKind::RpcError(JsonRpcError::RpcRequestError(_)) => Temporary,
+        ClientErrorKind::RpcError(JsonRpcError::RpcResponseError { code, .. }) => match code {
+            // Block cleaned up, not available, unhealthy, behind; internal error; HTTP-like codes
+            // that gateways put there.
+            -32001 | -32004 | -32005 | -32014 | -32016 | -32603 | 429 | 500..=599 => Temporary,
+            _ => Permanent,
+        },
+        // A gateway's page instead of JSON.
+        ClientErrorKind::SerdeJson(_) => Temporary,
+        _ => Permanent,
+    }
+}
+
+/// A node. Cheap to clone.
+#[derive(Clone)]
+pub struct Rpc {
+    client: Arc<RpcClient>,
+    version1: Arc<OnceCell<bool>>,
+    patience: Duration,
+}
+
+impl fmt::Debug for Rpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rpc").field("url", &self.url()).finish()
+    }
+}
+
+impl Rpc {
+    /// A node at `url`, read at commitment `confirmed`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self::with_client(RpcClient::new_with_timeout_and_commitment(
+            url.into(),
+            Duration::from_secs(20),
+            CommitmentConfig::confirmed(),
+        ))
+    }
+
+    /// A node behind any client, a mocked one for example.
+    pub fn with_client(client: RpcClient) -> Self {
+        Self {
+            client: Arc::new(client),
+            version1: Arc::new(OnceCell::new()),
+            patience: Duration::from_secs(10),
+        }
+    }
+
+    /// The same node, a read of which is tried again for `patience` before it fails.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The client underneath, for what is not here.
+    pub fn client(&self) -> &RpcClient {
+        &self.client
+    }
+
+    /// The node's address.
+    pub fn url(&self) -> String {
+        self.client.url()
+    }
+
+    /// Runs `call` until it succeeds, fails for good, or patience ends.
+    pub async fn retry<T, F: Future<Output = Result<T, ClientError>>>(
+        &self,
+        call: impl FnMut() -> F,
+    ) -> Result<T, RpcError> {
+        call.retry(
+            ExponentialBuilder::default()
+                .with_min_delay(Duration::from_millis(50))
+                .with_max_delay(Duration::from_secs(2))
+                .with_jitter()
+                .without_max_times()
+                .with_total_delay(Some(self.patience)),
+        )
+        .when(|e| severity(e) == Severity::Temporary)
+        .notify(|e, after| tracing::debug!(error = %e, ?after, "Solana node: trying again"))
+        .await
+        .map_err(|source| RpcError::Node {
+            url: self.url(),
+            source: Box::new(source),
+        })
+    }
+
+    /// The account at `address`; `None` if there is none.
+    pub async fn account(&self, address: &Pubkey) -> Result<Option<Account>, RpcError> {
+        let commitment = self.client.commitment();
+        Ok(self
+            .retry(|| self.client.get_account_with_commitment(address, commitment))
+            .await?
+            .value)
+    }
+
+    /// The accounts at `addresses`, in order.
+    pub async fn accounts(&self, addresses: &[Pubkey]) -> Result<Vec<Option<Account>>, RpcError> {
+        let mut all = Vec::with_capacity(addresses.len());
+        for part in addresses.chunks(100) {
+            all.extend(
+                self.retry(|| self.client.get_multiple_accounts(part))
+                    .await?,
+            );
+        }
+        Ok(all)
+    }
+
+    /// The Anchor account at `address`; `None` if there is none.
+    pub async fn anchor<T: AccountDeserialize>(
+        &self,
+        address: &Pubkey,
+        expected: &'static str,
+    ) -> Result<Option<T>, RpcError> {
+        let Some(account) = self.account(address).await? else {
+            return Ok(None);
+        };
+        T::try_deserialize(&mut account.data.as_slice())
+            .map(Some)
+            .map_err(|e| RpcError::Account {
+                address: *address,
+                expected,
+                reason: e.to_string(),
+            })
+    }
+
+    /// The Anchor account at `address`, which must be there.
+    pub async fn expect<T: AccountDeserialize>(
+        &self,
+        address: &Pubkey,
+        expected: &'static str,
+    ) -> Result<T, RpcError> {
+        self.anchor(address, expected)
+            .await?
+            .ok_or(RpcError::Missing {
+                address: *address,
+                expected,
+            })
+    }
+
+    /// Lamports at `address`, 0 where there is no account.
+    pub async fn balance(&self, address: &Pubkey) -> Result<u64, RpcError> {
+        self.retry(|| self.client.get_balance(address)).await
+    }
+
+    /// Lamports that keep an account of `bytes` alive.
+    pub async fn rent(&self, bytes: usize) -> Result<u64, RpcError> {
+        self.retry(|| self.client.get_minimum_balance_for_rent_exemption(bytes))
+            .await
+    }
+
+    /// The newest slot.
+    pub async fn slot(&self) -> Result<u64, RpcError> {
+        self.retry(|| self.client.get_slot()).await
+    }
+
+    /// The clock as programs see it.
+    pub async fn clock(&self) -> Result<Clock, RpcError> {
+        let address = Pubkey::from_str_const("SysvarC1ock11111111111111111111111111111111");
+        let missing = RpcError::Missing {
+            address,
+            expected: "clock",
+        };
+        let account = self.account(&address).await?.ok_or(missing)?;
+        wincode::deserialize(&account.data).map_err(|e| RpcError::Account {
+            address,
+            expected: "clock",
+            reason: e.to_string(),
+        })
+    }
+
+    /// The newest blockhash and the last block height at which it is good.
+    pub async fn blockhash(&self) -> Result<(Hash, u64), RpcError> {
+        let commitment = self.client.commitment();
+        self.retry(|| self.client.get_latest_blockhash_with_commitment(commitment))
+            .await
+    }
+
+    /// A confirmed transaction; `None` if the node does not know it (yet).
+    pub async fn transaction(
+        &self,
+        signature: &Signature,
+    ) -> Result<Option<EncodedConfirmedTransactionWithStatusMeta>, RpcError> {
+        let config = RpcTransactionConfig {
+            encoding: Some(UiTransactionEncoding::Base64),
+            commitment: Some(CommitmentConfig::confirmed()),
+            max_supported_transaction_version: Some(1),
+        };
+        let found = self
+            .retry(|| async {
+                match self
+                    .client
+                    .get_transaction_with_config(signature, config)
+                    .await
+                {
+                    Ok(t) => Ok(Some(t)),
+                    // `null` does not parse as a transaction.
+                    Err(e) if is_null(&e) => Ok(None),
+                    Err(e) => Err(e),
+                }
+            })
+            .await?;
+        Ok(found)
+    }
+
+    /// Whether the cluster takes version-1 transactions: it is asked once, by a simulated one of
+    /// `payer`, who must have lamports.
+    pub async fn takes_version1(&self, payer: &Pubkey) -> Result<bool, RpcError> {
+        self.version1
+            .get_or_try_init(|| async {
+                let transfer = solana_system_interface::instruction::transfer(payer, payer, 0);
+                let budget = Budget::default();
+                let Ok(message) =
+                    wire::message(Wire::Version1, payer, &[transfer], &budget, Hash::default())
+                else {
+                    return Ok(false);
+                };
+                let signatures = vec![
+                    Signature::default();
+                    usize::from(message.header().num_required_signatures)
+                ];
+                let transaction = solana_transaction::versioned::VersionedTransaction {
+                    signatures,
+                    message,
+                };
+                let config = RpcSimulateTransactionConfig {
+                    sig_verify: false,
+                    replace_recent_blockhash: true,
+                    commitment: Some(self.client.commitment()),
+                    encoding: Some(UiTransactionEncoding::Base64),
+                    ..Default::default()
+                };
+                let answer = self
+                    .retry(|| {
+                        self.client
+                            .simulate_transaction_with_config(&transaction, config.clone())
+                    })
+                    .await;
+                match answer {
+                    Ok(answer) => Ok(answer.value.err.is_none()),
+                    // A node that cannot even decode it.
+                    Err(e) if e.severity() == Severity::Permanent => Ok(false),
+                    Err(e) => Err(e),
+                }
+            })
+            .await
+            .copied()
+    }
+
+    /// The format to use: version 1 where the cluster takes it.
+    pub async fn wire(&self, payer: &Pubkey) -> Result<Wire, RpcError> {
+        Ok(if self.takes_version1(payer).await? {
+            Wire::Version1
+        } else {
+            Wire::Legacy
+        })
+    }
+}
+
+fn is_null(error: &ClientError) -> bool {
+    matches!(error.kind(), ClientErrorKind::SerdeJson(e) if e.to_string().contains("null"))
+}
