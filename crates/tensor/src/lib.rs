@@ -11,6 +11,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod hash;
+pub mod header;
 pub mod merkle;
 pub mod op;
 pub mod program;

@@ -1,0 +1,56 @@
+//! A program's header: its static facts and the roots over its lists. Its hash is the program's root.
+
+use crate::hash::{Hash, hashv};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+const TAG: &[u8] = b"assay:program:1";
+
+/// What a program's root commits to. Fixed size: [`ProgramHeader::SIZE`] bytes in borsh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ProgramHeader {
+    /// Number of inputs.
+    pub inputs: u32,
+    /// Number of parameters.
+    pub parameters: u32,
+    /// Number of operators.
+    pub operators: u32,
+    /// Number of outputs.
+    pub outputs: u32,
+    /// Work units of one run.
+    pub units: u64,
+    /// Bytes of one run's inputs, all together.
+    pub input_bytes: u64,
+    /// Bytes of one run's outputs, all together.
+    pub output_bytes: u64,
+    /// Root over the operators' leaves.
+    pub operators_root: Hash,
+    /// Root over the parameters' types.
+    pub parameters_root: Hash,
+    /// Root over the inputs' types.
+    pub inputs_root: Hash,
+    /// Root over the outputs: names and the operators that define them.
+    pub outputs_root: Hash,
+}
+
+impl ProgramHeader {
+    /// Bytes of the borsh encoding.
+    pub const SIZE: usize = 4 * 4 + 3 * 8 + 4 * 32;
+
+    /// The program's root: SHA-256 of the tag and the fields in order, integers little-endian.
+    pub fn root(&self) -> Hash {
+        hashv(&[
+            TAG,
+            &self.inputs.to_le_bytes(),
+            &self.parameters.to_le_bytes(),
+            &self.operators.to_le_bytes(),
+            &self.outputs.to_le_bytes(),
+            &self.units.to_le_bytes(),
+            &self.input_bytes.to_le_bytes(),
+            &self.output_bytes.to_le_bytes(),
+            &self.operators_root,
+            &self.parameters_root,
+            &self.inputs_root,
+            &self.outputs_root,
+        ])
+    }
+}
