@@ -1,6 +1,9 @@
 //! The L2 ledger: what a batch says, what a transaction does, and what commits to both.
 //!
 //! * [`state`]: the components of the state root
+//! * [`request`], [`transaction`], [`result`]: a transaction as signed, as shipped, and what came of it
+//! * [`signature`]: the one signature rule
+//! * [`transition`]: what a transaction does
 //! * [`inbox`], [`outbox`]: messages from and to L1
 //! * [`header`]: a batch's header
 //! * [`data`]: a batch's bytes in chunks
@@ -11,10 +14,17 @@ pub mod data;
 pub mod header;
 pub mod inbox;
 pub mod outbox;
+pub mod request;
+pub mod result;
+pub mod signature;
 pub mod state;
+pub mod transaction;
+pub mod transition;
 
 pub use assay_tensor::hash::Hash;
+pub use assay_tensor::header::ProgramHeader;
 pub use assay_tensor::merkle;
+pub use signature::Signature;
 
 /// An Ed25519 public key or a Solana address.
 pub type Key = [u8; 32];

@@ -170,6 +170,8 @@ pub struct Model {
     pub units: u64,
     /// Bytes of one run's inputs, all together.
     pub input_bytes: u32,
+    /// Bytes of one run's outputs, all together.
+    pub output_bytes: u32,
     /// Counts deployments and updates, from 1.
     pub version: u64,
     /// The first batch number in which it is callable.
@@ -188,6 +190,7 @@ impl Model {
                 &self.price.to_le_bytes(),
                 &self.units.to_le_bytes(),
                 &self.input_bytes.to_le_bytes(),
+                &self.output_bytes.to_le_bytes(),
                 &self.version.to_le_bytes(),
                 &self.callable_from.to_le_bytes(),
             ],
