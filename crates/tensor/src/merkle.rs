@@ -40,18 +40,27 @@ pub fn depth(count: u64) -> u32 {
 
 /// Root over `leaves`; [`EMPTY_LEAF`] for none.
 pub fn root(leaves: &[Hash]) -> Hash {
-    let mut level: Vec<Hash> = leaves.to_vec();
+    root_in_place(&mut leaves.to_vec())
+}
+
+/// Root over the leaves in `level`, which it overwrites: nothing is allocated.
+pub fn root_in_place(level: &mut [Hash]) -> Hash {
     let mut empty = EMPTY_LEAF;
-    if level.is_empty() {
+    let mut len = level.len();
+    if len == 0 {
         return empty;
     }
-    while level.len() > 1 {
-        let half = level.len().div_ceil(2);
+    while len > 1 {
+        let half = len.div_ceil(2);
         for i in 0..half {
-            let right = level.get(2 * i + 1).copied().unwrap_or(empty);
+            let right = if 2 * i + 1 < len {
+                level[2 * i + 1]
+            } else {
+                empty
+            };
             level[i] = node(&level[2 * i], &right);
         }
-        level.truncate(half);
+        len = half;
         empty = node(&empty, &empty);
     }
     level[0]
