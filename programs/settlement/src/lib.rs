@@ -1,1 +1,240 @@
-//! Assay's settlement program.
+//! Assay's settlement program: sequencers and their bonds, batches and their finality, the
+//! inbox, and the batches' data.
+//!
+//! * [`instructions`]: one file each; what each needs and does is said at [`settlement`]
+//! * [`state`]: the accounts
+//! * [`seeds`]: their addresses
+//! * [`header`]: a batch's header as an argument
+//! * [`events`], [`errors`], [`constants`]
+//!
+//! What a batch means is `assay-ledger`'s business, what is committed to `assay-tensor`'s: this
+//! program calls the same functions as the sequencer.
+//!
+//! Not here yet, and where it will stand: disputes and data demands (`state/dispute.rs`, opened
+//! against a live batch of [`state::Chain`], ended by its one-step revert), rotation of turns,
+//! receipts, the exit latch and the upgrade timelock.
+#![allow(missing_docs)] // Anchor's macros generate public items without documentation.
+
+pub mod constants;
+pub mod errors;
+pub mod events;
+pub mod header;
+pub mod instructions;
+pub mod seeds;
+pub mod state;
+
+use anchor_lang::prelude::*;
+
+use header::BatchHeader;
+use instructions::*;
+use state::Config;
+
+declare_id!("5Cu7XjEXBBfBQx9j3QezLaNm3AsKjjyiNpzKWRSVzaaY");
+
+#[cfg(not(feature = "no-entrypoint"))]
+solana_security_txt::security_txt! {
+    name: "Assay settlement",
+    project_url: "https://assay.invalid",
+    contacts: "link:SECURITY.md",
+    policy: "See SECURITY.md in the source",
+    source_code: "",
+    preferred_languages: "en"
+}
+
+/// The instructions.
+#[program]
+pub mod settlement {
+    use super::*;
+
+    /// Starts a rollup at its genesis state.
+    ///
+    /// Accounts: `authority` (signer, pays), `rollup` and `chain` (created), system program.
+    ///
+    /// Requirements: no rollup has this id; the configuration is in range
+    /// ([`Config::validate`]).
+    ///
+    /// Steps: records the configuration, the senders of the bridge's and the escrow's messages
+    /// and the versions in force; writes batch 0 as the final tip.
+    pub fn initialize_rollup(
+        ctx: Context<InitializeRollup>,
+        id: u64,
+        config: Config,
+    ) -> Result<()> {
+        InitializeRollup::handler(ctx, id, config)
+    }
+
+    /// Makes a sequencer of `key`.
+    ///
+    /// Accounts: `key` (signer, pays), `rollup`, `sequencer` (created), system program.
+    ///
+    /// Requirements: the bond is at least one slice.
+    ///
+    /// Steps: creates the sequencer's account and moves the bond to it.
+    pub fn register_sequencer(ctx: Context<RegisterSequencer>, bond: u64) -> Result<()> {
+        RegisterSequencer::handler(ctx, bond)
+    }
+
+    /// Adds lamports to a sequencer's bond.
+    ///
+    /// Accounts: `payer` (signer), `sequencer`, system program.
+    ///
+    /// Requirements: none.
+    ///
+    /// Steps: moves the lamports and adds them to the bond. They back new batches at once.
+    pub fn add_bond(ctx: Context<AddBond>, amount: u64) -> Result<()> {
+        AddBond::handler(ctx, amount)
+    }
+
+    /// Asks for a part of the bond back.
+    ///
+    /// Accounts: `key` (signer), `rollup`, `sequencer`.
+    ///
+    /// Requirements: the part is at most the bond.
+    ///
+    /// Steps: replaces an earlier request; from now on the part backs no new batch, and may be
+    /// withdrawn when the rollup's delay has passed. A request of 0 cancels.
+    pub fn request_unbond(ctx: Context<RequestUnbond>, amount: u64) -> Result<()> {
+        RequestUnbond::handler(ctx, amount)
+    }
+
+    /// Withdraws the part of the bond that was asked for.
+    ///
+    /// Accounts: `key` (signer, paid), `rollup`, `chain`, `sequencer`.
+    ///
+    /// Requirements: a part was asked for, its delay has passed, and what stays covers the
+    /// slices that pending batches lock.
+    ///
+    /// Steps: pays it.
+    pub fn withdraw_bond(ctx: Context<WithdrawBond>) -> Result<()> {
+        WithdrawBond::handler(ctx)
+    }
+
+    /// Pays a sequencer the inbox fees that its final batches earned.
+    ///
+    /// Accounts: `key` (signer, paid), `sequencer`.
+    ///
+    /// Requirements: there are some.
+    ///
+    /// Steps: pays all of them.
+    pub fn claim_fees(ctx: Context<ClaimFees>) -> Result<()> {
+        ClaimFees::handler(ctx)
+    }
+
+    /// Closes a sequencer's account.
+    ///
+    /// Accounts: `key` (signer, gets the rent), `sequencer` (closed).
+    ///
+    /// Requirements: the bond is withdrawn and the fees are claimed.
+    ///
+    /// Steps: returns the rent.
+    pub fn close_sequencer(ctx: Context<CloseSequencer>) -> Result<()> {
+        CloseSequencer::handler(ctx)
+    }
+
+    /// Takes a client-created account into use for `len` bytes of a batch's data.
+    ///
+    /// Accounts: `poster` (signer), `rollup`, `data` (owned by this program, all zero, of
+    /// [`state::BatchData::size`] bytes; created in the same transaction).
+    ///
+    /// Requirements: 1 <= `len` <= the rollup's `max_data`.
+    ///
+    /// Steps: writes the account's header.
+    pub fn open_data(ctx: Context<OpenData>, len: u32) -> Result<()> {
+        OpenData::handler(ctx, len)
+    }
+
+    /// Writes the hashes of chunks `first`, `first + 1`, ... whose contents are `bytes`.
+    ///
+    /// Accounts: `poster` (signer), `data`.
+    ///
+    /// Requirements: the account is the poster's and not sealed; the chunks are full but the
+    /// data's last, and not past its end.
+    ///
+    /// Steps: hashes each chunk into its place. In any order, and as often as one likes.
+    pub fn write_chunks(ctx: Context<WriteChunks>, first: u32, bytes: Vec<u8>) -> Result<()> {
+        WriteChunks::handler(ctx, first, bytes)
+    }
+
+    /// Turns the chunk hashes into the data root.
+    ///
+    /// Accounts: `poster` (signer, gets the list's rent back), `data`.
+    ///
+    /// Requirements: the account is the poster's and not sealed; every chunk was written.
+    ///
+    /// Steps: computes the root, shrinks the account to its header, returns the rent. Costs
+    /// about 300 compute units a chunk: set the transaction's limit accordingly.
+    pub fn seal_data(ctx: Context<SealData>) -> Result<()> {
+        SealData::handler(ctx)
+    }
+
+    /// Closes a data account.
+    ///
+    /// Accounts: `poster` (signer, gets the rent), `data` (closed).
+    ///
+    /// Requirements: the account is the poster's. A batch that was posted with it does not
+    /// need it any more.
+    ///
+    /// Steps: returns the rent.
+    pub fn close_data(ctx: Context<CloseData>) -> Result<()> {
+        CloseData::handler(ctx)
+    }
+
+    /// Posts a batch on the tip.
+    ///
+    /// Accounts: `key` (signer), `rollup`, `chain`, `sequencer`, `data`, and `page` (the inbox
+    /// page with the message at the batch's cursor, unless all messages are consumed).
+    ///
+    /// Requirements: the header is for this rollup and signer and restates the rules, codec and
+    /// parameters in force; a slice of the bond is free and not being withdrawn; fewer than
+    /// [`constants::MAX_PENDING`] batches are pending; number and parent follow the tip; the
+    /// outbox has not shrunk; the inbox cursor is between the parent's and the queue's end, the
+    /// chain value there is L1's, and of the overdue messages all, or at least `inbox_batch`,
+    /// are consumed; the data account is sealed by this key with the header's root and length;
+    /// there is at least one transaction; every count is within its cap; the state root is not
+    /// `INVALID`.
+    ///
+    /// Steps: hashes the header (and in it the state's components), makes it the tip; thereby
+    /// locks a slice of the bond.
+    pub fn post_batch(ctx: Context<PostBatch>, header: BatchHeader) -> Result<()> {
+        PostBatch::handler(ctx, header)
+    }
+
+    /// Makes the oldest pending batch final.
+    ///
+    /// Accounts: `rollup`, `chain`, `sequencer` (of who posted it). Nobody signs.
+    ///
+    /// Requirements: a batch is pending and its window has passed.
+    ///
+    /// Steps: moves the final number; thereby unlocks the slice of the bond. Moves the fees of
+    /// the messages that the batch consumed to the sequencer's account.
+    pub fn finalize_batch(ctx: Context<FinalizeBatch>) -> Result<()> {
+        FinalizeBatch::handler(ctx)
+    }
+
+    /// Sends a message to L2.
+    ///
+    /// Accounts: `payer` (signer), `sender` (signer), `rollup`, `page` (number
+    /// `rollup.inbox_count / 128`, created if needed), system program.
+    ///
+    /// Requirements: the payload is at most 768 bytes and is what its kind demands: a deposit
+    /// from the bridge's sender, a job from the escrow's; from anybody else a forced
+    /// transaction of the accounts of `sender`.
+    ///
+    /// Steps: takes the fee, which rises with the number of waiting messages; extends the
+    /// inbox's chain; notes chain value, slot and fees on the page.
+    pub fn enqueue(ctx: Context<Enqueue>, payload: Vec<u8>) -> Result<()> {
+        Enqueue::handler(ctx, payload)
+    }
+
+    /// Closes an inbox page.
+    ///
+    /// Accounts: `rollup`, `chain`, `page` (closed), `payer` (who opened it; gets the rent).
+    /// Nobody signs.
+    ///
+    /// Requirements: the page is full and all its messages are final.
+    ///
+    /// Steps: returns the rent.
+    pub fn close_inbox_page(ctx: Context<CloseInboxPage>) -> Result<()> {
+        CloseInboxPage::handler(ctx)
+    }
+}

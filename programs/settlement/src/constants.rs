@@ -1,0 +1,21 @@
+//! Sizes and limits that are part of the program, not of a rollup's configuration.
+
+use assay_ledger::data::CHUNK;
+
+/// Batches that the chain account remembers: the pending ones and the newest final ones.
+pub const RING: usize = 64;
+/// Most batches that may be pending at once. Half of the ring, so that at least [`RING`] / 2
+/// final batches stay readable.
+pub const MAX_PENDING: u64 = 32;
+/// Messages of one inbox page.
+pub const PAGE_ENTRIES: usize = 128;
+/// Most chunks of a batch's data: what `seal_data` hashes within one transaction's compute limit.
+pub const MAX_CHUNKS: u32 = 2_048;
+/// Most bytes of a batch's data.
+pub const MAX_DATA: u32 = MAX_CHUNKS * CHUNK as u32;
+/// Basis points of a whole.
+pub const BASIS_POINTS: u16 = 10_000;
+/// Version of the batch codec that this program settles.
+pub const CODEC_VERSION: u8 = 1;
+/// Version of the layout of every account of this program.
+pub const ACCOUNT_VERSION: u8 = 1;

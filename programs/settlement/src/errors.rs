@@ -1,0 +1,146 @@
+//! What the program refuses, and what to do about it.
+
+use anchor_lang::prelude::*;
+
+/// Errors of the settlement program.
+#[error_code]
+pub enum SettlementError {
+    // Configuration
+    /// A parameter is out of its range.
+    #[msg("A configuration value is out of range: see Config::validate for the bounds")]
+    BadConfig,
+    /// The account has a layout that this program does not know.
+    #[msg("The account's version is unknown: use the program version that wrote it")]
+    UnknownVersion,
+    /// An amount overflows.
+    #[msg("Arithmetic overflow: the amounts or slots are too large")]
+    Overflow,
+    /// A state's invariant does not hold.
+    #[msg("The account's invariant does not hold: report this as a bug")]
+    Invariant,
+
+    // Bonds
+    /// The bond would be below one slice.
+    #[msg("The bond is below one slice: bond at least the rollup's bond_slice")]
+    BondTooSmall,
+    /// More is asked than is bonded.
+    #[msg("More than the bond is asked for: ask for at most the bonded lamports")]
+    BondExceeded,
+    /// Nothing was requested.
+    #[msg("No withdrawal was requested: call request_unbond first")]
+    NotUnbonding,
+    /// The delay has not passed.
+    #[msg("The unbonding delay has not passed: wait until the slot in the sequencer's account")]
+    UnbondTooEarly,
+    /// Pending batches lock the bond.
+    #[msg("Pending batches lock this part of the bond: wait until they are final")]
+    BondLocked,
+    /// No slice is free for another batch.
+    #[msg("No free slice of the bond is left: add bond, or wait until a pending batch is final")]
+    NoFreeSlice,
+    /// The account still holds a bond or fees.
+    #[msg("The sequencer still holds a bond or fees: withdraw them first")]
+    SequencerNotEmpty,
+    /// Nothing to pay.
+    #[msg("There are no fees to claim: wait until a batch that consumed messages is final")]
+    NothingToClaim,
+
+    // Data
+    /// The data is empty or too long.
+    #[msg("The data is empty or longer than max_data: split the batch")]
+    DataLength,
+    /// The account's size does not fit the data's length.
+    #[msg("The data account has the wrong size: create it with BatchData::size(length) bytes")]
+    DataAccountSize,
+    /// The account is sealed already.
+    #[msg("The data is sealed: it cannot be written any more")]
+    DataSealed,
+    /// The account is not sealed yet.
+    #[msg("The data is not sealed: write all chunks and call seal_data")]
+    DataNotSealed,
+    /// A chunk is past the end, or has the wrong length.
+    #[msg("The chunks do not fit: each is 928 bytes but the data's last, none past the end")]
+    ChunkOutOfRange,
+    /// A chunk was not written.
+    #[msg("A chunk is missing: write every chunk before sealing")]
+    ChunkMissing,
+    /// Another's data account.
+    #[msg("The data account belongs to another poster or rollup: use your own")]
+    ForeignData,
+    /// The header names other data.
+    #[msg("The header's data root or length is not the sealed account's")]
+    DataMismatch,
+
+    // Batches
+    /// The header is for another rollup or sequencer.
+    #[msg("The header names another rollup or sequencer than the accounts")]
+    HeaderMismatch,
+    /// The header's rules or codec are not those in force.
+    #[msg("The batch was made under other rules or another codec: rebuild it under those in force")]
+    WrongRules,
+    /// The lane does not exist.
+    #[msg("Unknown data lane: only lane 0 (L1) exists")]
+    UnknownLane,
+    /// The header's parameters are not those in force.
+    #[msg("The header's parameters are not those in force: rebuild the batch")]
+    WrongParams,
+    /// Not the next number.
+    #[msg("The batch's number is not the tip's plus one: rebuild it on the tip")]
+    WrongNumber,
+    /// Not the tip's child.
+    #[msg("The batch's parent is not the tip: rebuild it on the tip")]
+    WrongParent,
+    /// Too many pending batches.
+    #[msg("Too many batches are pending: wait until the oldest is final")]
+    TooManyPending,
+    /// Without transactions.
+    #[msg("The batch has no transactions: an empty batch settles nothing")]
+    EmptyBatch,
+    /// Over a cap.
+    #[msg("A count of the batch is over its cap: split the batch")]
+    OverCap,
+    /// The absorbing root.
+    #[msg("The state root is INVALID: a transaction in the batch may not be there")]
+    InvalidState,
+    /// The outbox shrank.
+    #[msg("The outbox has fewer messages than the parent's: it only grows")]
+    OutboxShrank,
+    /// The window is open.
+    #[msg("The challenge window is open: wait until it has passed")]
+    WindowOpen,
+    /// Nothing is pending.
+    #[msg("No batch is pending")]
+    NothingPending,
+    /// Not the sequencer of the batch.
+    #[msg("The account is not that of the batch's sequencer")]
+    WrongSequencer,
+    /// The batch is not final, or not remembered.
+    #[msg("The batch is not final, or too old to be remembered: prove against a newer final batch")]
+    NotFinal,
+
+    // Inbox
+    /// The cursor went back or past the end.
+    #[msg("The inbox cursor is behind the parent's or past the last message")]
+    InboxCursor,
+    /// Another chain value than L1's.
+    #[msg("The inbox chain is not L1's at the cursor: consume the messages of L1 in order")]
+    InboxChain,
+    /// Overdue messages were left out.
+    #[msg("Messages are overdue: consume all of them, or at least inbox_batch")]
+    InboxOverdue,
+    /// The page that holds the first unconsumed message is needed.
+    #[msg("Pass the inbox page that holds the message at the batch's cursor")]
+    InboxPageNeeded,
+    /// The payload is too long, or not what its kind demands.
+    #[msg("The message is malformed: see assay_ledger::inbox for the payload of each kind")]
+    BadMessage,
+    /// A stranger's message for another's accounts.
+    #[msg("A forced transaction must be signed by the owner that it names")]
+    NotOwner,
+    /// The page still has messages that are not final.
+    #[msg("The page is not full or not all of its messages are final yet")]
+    PageInUse,
+    /// The rent goes to who opened the page.
+    #[msg("The rent goes to the account that opened the page: pass that one")]
+    WrongPayer,
+}

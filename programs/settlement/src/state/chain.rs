@@ -1,0 +1,215 @@
+//! The chain of batches: the pending ones, and the newest final ones.
+//!
+//! ```text
+//!   ... final ... | final_number | final_number + 1 ... tip_number |
+//!       readable outboxes          pending (live)
+//! ```
+//!
+//! The layout is made for disputes: reverting batch `n` is one step, `tip_number = n - 1` (and
+//! the rollup's copy of the cursor). The slots above the tip are then dead without being
+//! touched, their bonds unlocked, and [`Chain::is_live`] says so to every dispute over them.
+
+use crate::constants::{ACCOUNT_VERSION, MAX_PENDING, RING};
+use crate::errors::SettlementError;
+use anchor_lang::prelude::*;
+use assay_ledger::state::TreeHead;
+
+/// What L1 remembers of a batch; everything else is in the header, which its hash binds.
+#[zero_copy]
+#[derive(Debug, PartialEq, Eq)]
+pub struct BatchSlot {
+    /// The header's hash.
+    pub hash: [u8; 32],
+    /// Who posted it, and whose bond it locks.
+    pub sequencer: Pubkey,
+    /// Root of the outbox after it.
+    pub outbox_root: [u8; 32],
+    /// Messages in the outbox after it.
+    pub outbox_count: u64,
+    /// The batch's number; distinguishes it from the one that held the slot before.
+    pub number: u64,
+    /// L1 slot in which it was posted.
+    pub posted_slot: u64,
+    /// Inbox messages consumed after it.
+    pub inbox_cursor: u64,
+    /// Lamports that all messages up to the cursor have paid.
+    pub inbox_fees: u64,
+    /// Lamports of the sequencer's bond that it locks while it is live.
+    pub bond_slice: u64,
+    /// L1 slots from posting to finality.
+    pub window: u32,
+    /// Zero. Open disputes over the batch will be counted here, and hold its finality back.
+    pub reserved: u32,
+}
+
+impl BatchSlot {
+    /// The first L1 slot in which the batch may become final, and may no longer be disputed.
+    pub fn window_end(&self) -> Result<u64> {
+        self.posted_slot
+            .checked_add(u64::from(self.window))
+            .ok_or_else(|| error!(SettlementError::Overflow))
+    }
+}
+
+/// A rollup's chain account.
+#[account(zero_copy)]
+#[derive(Debug)]
+pub struct Chain {
+    /// The rollup.
+    pub rollup: Pubkey,
+    /// Number of the newest final batch; 0 is genesis.
+    pub final_number: u64,
+    /// Number of the newest batch.
+    pub tip_number: u64,
+    /// Layout of this account.
+    pub version: u8,
+    /// Zero.
+    pub padding: [u8; 7],
+    /// The batch with number `n` is in place `n % RING`.
+    pub slots: [BatchSlot; RING],
+}
+
+impl Chain {
+    /// Bytes of the account: at most 10,240, so that one instruction can create it.
+    pub const fn size() -> usize {
+        8 // discriminator
+        + 32 // rollup
+        + 8 // final_number
+        + 8 // tip_number
+        + 1 + 7 // version, padding
+        + RING * (
+            32 // hash
+            + 32 // sequencer
+            + 32 // outbox_root
+            + 8 // outbox_count
+            + 8 // number
+            + 8 // posted_slot
+            + 8 // inbox_cursor
+            + 8 // inbox_fees
+            + 8 // bond_slice
+            + 4 // window
+            + 4 // reserved
+        )
+    }
+
+    /// The newest batch.
+    pub fn tip(&self) -> &BatchSlot {
+        self.place(self.tip_number)
+    }
+
+    /// The newest final batch.
+    pub fn last_final(&self) -> &BatchSlot {
+        self.place(self.final_number)
+    }
+
+    /// Inbox messages that the tip has consumed.
+    pub fn tip_inbox_cursor(&self) -> u64 {
+        self.tip().inbox_cursor
+    }
+
+    /// Batches posted and not yet final.
+    pub fn pending(&self) -> u64 {
+        self.tip_number.saturating_sub(self.final_number)
+    }
+
+    /// Whether batch `number` with this header hash is pending: neither final nor reverted.
+    pub fn is_live(&self, number: u64, hash: &[u8; 32]) -> bool {
+        number > self.final_number && number <= self.tip_number && self.place(number).hash == *hash
+    }
+
+    /// Batch `number`, if it is final and still remembered.
+    pub fn final_batch(&self, number: u64) -> Result<&BatchSlot> {
+        let slot = self.place(number);
+        require!(
+            number <= self.final_number && slot.number == number,
+            SettlementError::NotFinal
+        );
+        Ok(slot)
+    }
+
+    /// The outbox after batch `number`, if that is final and still remembered: what a
+    /// withdrawal or a job's result is proven against.
+    pub fn final_outbox(&self, number: u64) -> Result<TreeHead> {
+        let slot = self.final_batch(number)?;
+        Ok(TreeHead {
+            count: slot.outbox_count,
+            root: slot.outbox_root,
+        })
+    }
+
+    /// Lamports of `sequencer`'s bond that its live batches lock.
+    pub fn locked_bond(&self, sequencer: &Pubkey) -> Result<u64> {
+        let mut locked = 0u64;
+        for number in self.final_number..self.tip_number {
+            let slot = self.place(number.saturating_add(1));
+            if slot.sequencer == *sequencer {
+                locked = locked
+                    .checked_add(slot.bond_slice)
+                    .ok_or(SettlementError::Overflow)?;
+            }
+        }
+        Ok(locked)
+    }
+
+    /// Makes `batch` the tip.
+    pub fn push(&mut self, batch: BatchSlot) -> Result<()> {
+        let next = self.tip_number.checked_add(1);
+        require!(next == Some(batch.number), SettlementError::WrongNumber);
+        require!(
+            self.pending() < MAX_PENDING,
+            SettlementError::TooManyPending
+        );
+        self.tip_number = batch.number;
+        *self.place_mut(batch.number) = batch;
+        Ok(())
+    }
+
+    /// Makes the oldest pending batch final; its parent is the last final one. Returns it with
+    /// the lamports that its messages paid.
+    pub fn finalize_next(&mut self, now: u64) -> Result<(BatchSlot, u64)> {
+        require!(self.pending() > 0, SettlementError::NothingPending);
+        let number = self
+            .final_number
+            .checked_add(1)
+            .ok_or(SettlementError::Overflow)?;
+        let batch = *self.place(number);
+        require!(now >= batch.window_end()?, SettlementError::WindowOpen);
+        let fees = batch
+            .inbox_fees
+            .checked_sub(self.last_final().inbox_fees)
+            .ok_or(SettlementError::Overflow)?;
+        self.final_number = number;
+        Ok((batch, fees))
+    }
+
+    /// Checks what must hold after every instruction.
+    pub fn invariant(&self) -> Result<()> {
+        require_eq!(
+            self.version,
+            ACCOUNT_VERSION,
+            SettlementError::UnknownVersion
+        );
+        let (last, tip) = (self.last_final(), self.tip());
+        require!(
+            self.final_number <= self.tip_number
+                && self.pending() <= MAX_PENDING
+                && last.number == self.final_number
+                && tip.number == self.tip_number
+                && last.inbox_cursor <= tip.inbox_cursor
+                && last.inbox_fees <= tip.inbox_fees
+                && last.outbox_count <= tip.outbox_count,
+            SettlementError::Invariant
+        );
+        Ok(())
+    }
+
+    fn place(&self, number: u64) -> &BatchSlot {
+        &self.slots[(number % RING as u64) as usize]
+    }
+
+    fn place_mut(&mut self, number: u64) -> &mut BatchSlot {
+        &mut self.slots[(number % RING as u64) as usize]
+    }
+}
+
+const _: () = assert!(size_of::<Chain>() + 8 == Chain::size() && Chain::size() <= 10_240);
