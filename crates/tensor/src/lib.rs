@@ -3,16 +3,31 @@
 //!
 //! * [`types`]: element types, shapes, tensors
 //! * [`op`]: the operators, each with its semantics stated to the bit
-//! * [`program`]: programs in static single assignment form, their encoding and check
+//! * [`check`]: the one local check: is an operator well-formed, and what does it cost
+//! * [`reads`], [`eval`]: which ranges of its operands one element is made of, and how
+//! * [`ops`]: the rules behind these, one file a kind of operator
+//! * [`program`]: programs in static single assignment form, and the check of a whole one
+//! * [`codec`]: the encoding of programs, operators and types
+//! * [`reference`]: the executor made of `reads` and `eval` alone
+//! * [`overflow`]: which accumulators may leave `i32`, for importers
 //! * [`hash`], [`merkle`]: the one hash and the one list tree that all commitments use
+//! * [`commit`]: roots of tensors, lists of tensors and programs
 #![no_std]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod check;
+pub mod codec;
+pub mod commit;
+pub mod eval;
 pub mod hash;
 pub mod header;
 pub mod merkle;
 pub mod op;
+pub mod ops;
+pub mod overflow;
 pub mod program;
+pub mod reads;
+pub mod reference;
 pub mod types;

@@ -1,0 +1,168 @@
+//! [`crate::op::Op::Conv2d`].
+
+use super::window::{Place, output};
+use super::{Facts, dims, dot, dtype, requant, size, take};
+use crate::check::CheckError;
+use crate::op::{Epilogue, Window};
+use crate::reads::Reads;
+use crate::types::{DType, TensorType};
+
+pub(crate) fn facts(
+    window: &Window,
+    groups: u32,
+    epilogue: &Epilogue,
+    operands: &[TensorType],
+) -> Result<Facts, CheckError> {
+    let (out, bytes, ranges) = requant::check_operands(epilogue, operands)?;
+    dtype(operands, 0, DType::I8)?;
+    dtype(operands, 1, DType::I8)?;
+    let [n, height, width, channels] = dims::<4>(operands, 0)?;
+    let [filters, ..] = dims::<4>(operands, 1)?;
+    for channels in [channels, filters] {
+        if groups == 0 || channels % groups != 0 {
+            return Err(CheckError::Groups { groups, channels });
+        }
+    }
+    let per_group = channels / groups;
+    size(operands, 1, 1, u64::from(window.kernel[0]))?;
+    size(operands, 1, 2, u64::from(window.kernel[1]))?;
+    size(operands, 1, 3, u64::from(per_group))?;
+    requant::check_channels(epilogue, operands, filters)?;
+    let [out_height, out_width] = output(window, [height, width])?;
+
+    // The weights of one filter: at most their tensor's elements.
+    let taps = operands[1].shape.elements() / u64::from(filters);
+    let rows = u64::from(window.kernel[0]);
+    let image_ranges = if contiguous(window, groups) {
+        rows
+    } else {
+        rows * u64::from(window.kernel[1])
+    };
+    Ok(Facts {
+        result: TensorType::new(out, &[n, out_height, out_width, filters])
+            .ok_or(CheckError::ResultTooLarge)?,
+        taps,
+        read_bytes: 2 * taps + bytes,
+        read_ranges: image_ranges + 1 + ranges,
+    })
+}
+
+/// Whether the taps of one row of the kernel are one range of the image.
+fn contiguous(window: &Window, groups: u32) -> bool {
+    groups == 1 && window.dilations[1] == 1
+}
+
+/// What `reads` and `eval` derive alike from the types.
+struct Site {
+    place: Place,
+    /// Channels of the image.
+    channels: u64,
+    /// Channels of the image that a filter sees, and the first of them.
+    per_group: u64,
+    first: u64,
+    kernel: [u32; 2],
+}
+
+fn site(
+    window: &Window,
+    groups: u32,
+    operands: &[TensorType],
+    result: &TensorType,
+    element: u64,
+) -> Option<Site> {
+    let [_, height, width, channels] = dims::<4>(operands, 0).ok()?;
+    let result: [u32; 4] = result.shape.dims().try_into().ok()?;
+    let place = Place::new(window, [height, width], result, element);
+    let filters_per_group = u64::from(result[3].checked_div(groups)?);
+    let per_group = u64::from(channels.checked_div(groups)?);
+    let group = place.channel.checked_div(filters_per_group)?;
+    Some(Site {
+        place,
+        channels: u64::from(channels),
+        per_group,
+        first: group * per_group,
+        kernel: window.kernel,
+    })
+}
+
+/// The image's values under the kernel, row by row and tap by tap, what is outside left out;
+/// then the filter, its bias and its scale.
+pub(crate) fn reads(
+    window: &Window,
+    groups: u32,
+    epilogue: &Epilogue,
+    operands: &[TensorType],
+    result: &TensorType,
+    element: u64,
+    reads: &mut Reads,
+) -> Option<()> {
+    let s = site(window, groups, operands, result, element)?;
+    let (first, end) = s.place.inside_columns(s.kernel[1]);
+    for row in (0..s.kernel[0]).filter_map(|u| s.place.row(u)) {
+        if contiguous(window, groups) {
+            if let Some(column) = s.place.column(first).filter(|_| first < end) {
+                let start = s.place.pixel(row, column) * s.channels;
+                reads.push(0, start, u64::from(end - first) * s.channels)?;
+            }
+        } else {
+            for column in (first..end).filter_map(|v| s.place.column(v)) {
+                let start = s.place.pixel(row, column) * s.channels + s.first;
+                reads.push(0, start, s.per_group)?;
+            }
+        }
+    }
+    let filter = u64::from(s.kernel[0]) * u64::from(s.kernel[1]) * s.per_group;
+    reads.push(1, s.place.channel * filter, filter)?;
+    requant::reads(epilogue, s.place.channel, reads)
+}
+
+pub(crate) fn eval(
+    window: &Window,
+    groups: u32,
+    pad_value: i8,
+    epilogue: &Epilogue,
+    operands: &[TensorType],
+    result: &TensorType,
+    element: u64,
+    bytes: &[u8],
+) -> Option<i32> {
+    let s = site(window, groups, operands, result, element)?;
+    let (first, end) = s.place.inside_columns(s.kernel[1]);
+    let rows = (0..s.kernel[0]).filter_map(|u| s.place.row(u)).count();
+    let tap = usize::try_from(s.per_group).ok()?;
+    let of_taps = |taps: u32| usize::try_from(taps).ok()?.checked_mul(tap);
+    let (before, inside, row_len) = (
+        of_taps(first)?,
+        of_taps(end - first)?,
+        of_taps(s.kernel[1])?,
+    );
+    let mut rest = bytes;
+    let mut image = take(&mut rest, rows.checked_mul(inside)?)?;
+    let mut filter = take(
+        &mut rest,
+        row_len.checked_mul(usize::try_from(s.kernel[0]).ok()?)?,
+    )?;
+
+    let outside = |weights: &[u8]| {
+        weights
+            .iter()
+            .map(|w| i32::from(*w as i8))
+            .fold(0, i32::wrapping_add)
+            .wrapping_mul(i32::from(pad_value))
+    };
+    let mut sum = 0i32;
+    for u in 0..s.kernel[0] {
+        let weights = take(&mut filter, row_len)?;
+        if s.place.row(u).is_none() {
+            sum = sum.wrapping_add(outside(weights));
+            continue;
+        }
+        let (left, weights) = weights.split_at_checked(before)?;
+        let (weights, right) = weights.split_at_checked(inside)?;
+        sum = sum
+            .wrapping_add(outside(left))
+            .wrapping_add(dot(take(&mut image, inside)?, weights))
+            .wrapping_add(outside(right));
+    }
+    requant::finish(epilogue, sum, rest)
+}
