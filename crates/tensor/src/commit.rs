@@ -10,12 +10,12 @@
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::hash::{Hash, hashv};
+use crate::header::ProgramHeader;
 use crate::merkle;
 use crate::op::Op;
 use crate::program::{CheckedProgram, Operand};
 use crate::types::{Tensor, TensorType};
 use alloc::vec::Vec;
-use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Bytes of a tensor's chunk.
 pub const CHUNK: usize = 1024;
@@ -26,7 +26,6 @@ const LIST_TAG: &[u8] = b"assay:list:1";
 const OPERATOR_TAG: &[u8] = b"assay:operator:1";
 const TYPE_TAG: &[u8] = b"assay:type:1";
 const OUTPUT_TAG: &[u8] = b"assay:output:1";
-const PROGRAM_TAG: &[u8] = b"assay:program:1";
 
 /// Hash of a chunk: a leaf of a tensor's data tree. All chunks but the last have [`CHUNK`]
 /// bytes; the last one has what is left, at least one.
@@ -111,57 +110,6 @@ pub fn verify_output(
     }
     let root = merkle::root_from_path(&tensor_root(ty, data), index, siblings);
     list_root_of(count, &root) == *output_root
-}
-
-/// What a program's root commits to: of fixed size, carried by the transaction that deploys it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct ProgramHeader {
-    /// Number of inputs.
-    pub inputs: u32,
-    /// Number of parameters.
-    pub parameters: u32,
-    /// Number of operators.
-    pub operators: u32,
-    /// Number of outputs.
-    pub outputs: u32,
-    /// Work units of one run.
-    pub units: u64,
-    /// Bytes of all inputs of one run.
-    pub input_bytes: u64,
-    /// Bytes of all parameters.
-    pub parameter_bytes: u64,
-    /// Bytes of all outputs of one run.
-    pub output_bytes: u64,
-    /// Merkle root over the operators' leaves ([`OperatorLeaf`]).
-    pub operators_root: Hash,
-    /// Merkle root over the parameters' types ([`type_leaf`]).
-    pub parameters_root: Hash,
-    /// Merkle root over the inputs' types ([`type_leaf`]).
-    pub inputs_root: Hash,
-    /// Merkle root over the outputs ([`output_leaf`]).
-    pub outputs_root: Hash,
-}
-
-impl ProgramHeader {
-    /// The program's root: SHA-256 of the tag and the fields in order, numbers little-endian
-    /// (the borsh encoding).
-    pub fn root(&self) -> Hash {
-        hashv(&[
-            PROGRAM_TAG,
-            &self.inputs.to_le_bytes(),
-            &self.parameters.to_le_bytes(),
-            &self.operators.to_le_bytes(),
-            &self.outputs.to_le_bytes(),
-            &self.units.to_le_bytes(),
-            &self.input_bytes.to_le_bytes(),
-            &self.parameter_bytes.to_le_bytes(),
-            &self.output_bytes.to_le_bytes(),
-            &self.operators_root,
-            &self.parameters_root,
-            &self.inputs_root,
-            &self.outputs_root,
-        ])
-    }
 }
 
 /// What one operator's leaf says: enough to check it without the rest of the program.
@@ -290,7 +238,6 @@ impl CheckedProgram {
             outputs: program.outputs.len() as u32,
             units: self.units(),
             input_bytes: self.input_bytes(),
-            parameter_bytes: self.parameter_bytes(),
             output_bytes: self.output_bytes(),
             operators_root: merkle::root(&self.operator_leaves()),
             parameters_root: types_root(&program.parameters),

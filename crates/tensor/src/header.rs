@@ -22,13 +22,13 @@ pub struct ProgramHeader {
     pub input_bytes: u64,
     /// Bytes of one run's outputs, all together.
     pub output_bytes: u64,
-    /// Root over the operators' leaves.
+    /// Merkle root over the operators' leaves ([`crate::commit::OperatorLeaf`]).
     pub operators_root: Hash,
-    /// Root over the parameters' types.
+    /// Merkle root over the parameters' types ([`crate::commit::type_leaf`]).
     pub parameters_root: Hash,
-    /// Root over the inputs' types.
+    /// Merkle root over the inputs' types ([`crate::commit::type_leaf`]).
     pub inputs_root: Hash,
-    /// Root over the outputs: names and the operators that define them.
+    /// Merkle root over the outputs ([`crate::commit::output_leaf`]).
     pub outputs_root: Hash,
 }
 

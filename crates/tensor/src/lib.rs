@@ -11,7 +11,7 @@
 //! * [`reference`]: the executor made of `reads` and `eval` alone
 //! * [`overflow`]: which accumulators may leave `i32`, for importers
 //! * [`hash`], [`merkle`]: the one hash and the one list tree that all commitments use
-//! * [`commit`]: roots of tensors, lists of tensors and programs
+//! * [`commit`], [`header`]: roots of tensors, lists of tensors and programs
 #![no_std]
 extern crate alloc;
 #[cfg(test)]
