@@ -4,6 +4,7 @@
 //! * [`request`], [`transaction`], [`result`]: a transaction as signed, as shipped, and what came of it
 //! * [`signature`]: the one signature rule
 //! * [`transition`]: what a transaction does
+//! * `store`: the whole state in memory (feature `std`); [`tree`]: its Merkle trees
 //! * [`inbox`], [`outbox`]: messages from and to L1
 //! * [`header`]: a batch's header
 //! * [`data`]: a batch's bytes in chunks
@@ -18,8 +19,11 @@ pub mod request;
 pub mod result;
 pub mod signature;
 pub mod state;
+#[cfg(feature = "std")]
+pub mod store;
 pub mod transaction;
 pub mod transition;
+pub mod tree;
 
 pub use assay_tensor::hash::Hash;
 pub use assay_tensor::header::ProgramHeader;

@@ -4,6 +4,7 @@ use crate::Key;
 use crate::inbox::Message;
 use crate::outbox::OutboxLeaf;
 use crate::state::{Account, InboxHead, Model, StateComponents};
+use borsh::{BorshDeserialize, BorshSerialize};
 
 /// The implementation cannot give what was asked for, or what it gave contradicts itself: a
 /// witness is incomplete or forged. It says nothing about the transaction.
@@ -12,7 +13,7 @@ use crate::state::{Account, InboxHead, Model, StateComponents};
 pub struct NoAccess;
 
 /// The state's components without the roots, which are not known in mid-batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Heads {
     /// Number of accounts.
     pub accounts: u64,
@@ -42,43 +43,43 @@ impl From<&StateComponents> for Heads {
 ///
 /// Heads, accounts and models by index are what the state root commits to: an implementation
 /// answers with those or with [`NoAccess`], never with anything else. [`StateAccess::neighbour`]
-/// and [`StateAccess::next_message`] are hints that the transition checks, or binds into the root,
+/// and [`StateAccess::read_message`] are hints that the transition checks, or binds into the root,
 /// itself.
 pub trait StateAccess {
     /// The counts.
     fn heads(&self) -> Heads;
 
     /// Account `index`; the transition asks only below [`Heads::accounts`].
-    fn account(&mut self, index: u32) -> Result<Account, NoAccess>;
+    fn read_account(&mut self, index: u32) -> Result<Account, NoAccess>;
 
     /// A hint: the index of the account of `(owner, mint)` or, where there is none, of the one
     /// before it in the order of the list.
     fn neighbour(&mut self, owner: &Key, mint: &Key) -> Result<u32, NoAccess>;
 
     /// Replaces account `index`, or appends it where `index` is [`Heads::accounts`].
-    fn set_account(&mut self, index: u32, account: Account) -> Result<(), NoAccess>;
+    fn write_account(&mut self, index: u32, account: Account) -> Result<(), NoAccess>;
 
     /// Model `index`; the transition asks only below [`Heads::models`].
-    fn model(&mut self, index: u32) -> Result<Model, NoAccess>;
+    fn read_model(&mut self, index: u32) -> Result<Model, NoAccess>;
 
     /// Replaces model `index`, or appends it where `index` is [`Heads::models`].
-    fn set_model(&mut self, index: u32, model: Model) -> Result<(), NoAccess>;
+    fn write_model(&mut self, index: u32, model: Model) -> Result<(), NoAccess>;
 
     /// The message at the inbox cursor, if L1 has sent one. The transition folds it into the
     /// chain's value, which whoever trusts the result compares with L1's.
-    fn next_message(&mut self) -> Result<Option<Message>, NoAccess>;
+    fn read_message(&mut self) -> Result<Option<Message>, NoAccess>;
 
     /// Moves the inbox on by one message.
-    fn set_inbox(&mut self, inbox: InboxHead) -> Result<(), NoAccess>;
+    fn write_inbox(&mut self, inbox: InboxHead) -> Result<(), NoAccess>;
 
     /// Appends a message to L1.
     fn push_outbox(&mut self, leaf: OutboxLeaf) -> Result<(), NoAccess>;
 
     /// Sets the work units used in this batch.
-    fn set_units(&mut self, units: u64) -> Result<(), NoAccess>;
+    fn write_units(&mut self, units: u64) -> Result<(), NoAccess>;
 
     /// The components, with roots.
-    fn components(&mut self) -> Result<StateComponents, NoAccess>;
+    fn read_components(&mut self) -> Result<StateComponents, NoAccess>;
 }
 
 /// Looks for the account of `(owner, mint)`: its index, or else the index of the one before,
@@ -112,7 +113,7 @@ fn read(state: &mut impl StateAccess, index: u32) -> Result<Account, NoAccess> {
     if u64::from(index) >= state.heads().accounts {
         return Err(NoAccess);
     }
-    state.account(index)
+    state.read_account(index)
 }
 
 /// Where an account is, or would be.

@@ -30,7 +30,7 @@ impl<'a, S: StateAccess> Accounts<'a, S> {
         let at = match self.copies.iter().position(|(i, _)| *i == index) {
             Some(at) => at,
             None => {
-                let account = self.state.account(index)?;
+                let account = self.state.read_account(index)?;
                 self.copies.push((index, account));
                 self.copies.len() - 1
             }
@@ -89,7 +89,7 @@ impl<'a, S: StateAccess> Accounts<'a, S> {
     /// Writes every copy to the state.
     pub(super) fn write(self) -> Result<(), NoAccess> {
         for (index, account) in self.copies {
-            self.state.set_account(index, account)?;
+            self.state.write_account(index, account)?;
         }
         Ok(())
     }

@@ -188,7 +188,7 @@ pub fn ship(
     let Found::At(from) = find(state, &request.owner, &request.mint)? else {
         return Err(Refused::NoAccount);
     };
-    let expected = state.account(from)?.nonce;
+    let expected = state.read_account(from)?.nonce;
     if request.nonce != expected {
         return Err(Refused::Nonce {
             expected,
@@ -294,7 +294,7 @@ fn account(state: &mut impl StateAccess, index: u32) -> Result<Account, Fault> {
     if u64::from(index) >= state.heads().accounts {
         return Err(Invalid::NoSuchAccount(index).into());
     }
-    Ok(state.account(index)?)
+    Ok(state.read_account(index)?)
 }
 
 /// Model `index`, or [`Invalid::NoSuchModel`].
@@ -302,7 +302,7 @@ pub(super) fn model(state: &mut impl StateAccess, index: u32) -> Result<Model, F
     if u64::from(index) >= state.heads().models {
         return Err(Invalid::NoSuchModel(index).into());
     }
-    Ok(state.model(index)?)
+    Ok(state.read_model(index)?)
 }
 
 /// The receiver's key, if the destination is named as the state has it: by index if the account

@@ -16,7 +16,7 @@ pub(super) fn apply(
     output_root: Hash,
     decline: bool,
 ) -> Result<TxResult, Fault> {
-    let message = state.next_message()?.ok_or(Invalid::NoMessage)?;
+    let message = state.read_message()?.ok_or(Invalid::NoMessage)?;
     if decline && message.kind != MessageKind::Job {
         return Err(Invalid::NotAJob.into());
     }
@@ -45,7 +45,7 @@ pub(super) fn apply(
         Err(Stop::Failed(status)) => TxResult::plain(status),
         Err(Stop::Fault(fault)) => return Err(fault),
     };
-    state.set_inbox(inbox)?;
+    state.write_inbox(inbox)?;
     Ok(result)
 }
 
@@ -130,7 +130,7 @@ fn work(
             publisher,
             units,
         }) => {
-            state.set_units(units)?;
+            state.write_units(units)?;
             state.push_outbox(OutboxLeaf::JobResult {
                 job: job.job,
                 done: true,
@@ -186,7 +186,7 @@ fn accept(
         Err(Fault::Invalid(_)) => return Err(Stop::Failed(Status::NoSuchModel)),
         Err(Fault::NoAccess(e)) => return Err(e.into()),
     };
-    let publisher = state.account(model.publisher)?;
+    let publisher = state.read_account(model.publisher)?;
     let units = heads
         .units
         .checked_add(model.units)

@@ -149,7 +149,7 @@ pub fn apply_root(
     verify: &mut impl Verify,
 ) -> Result<Hash, NoAccess> {
     match apply_with(state, env, tx, claimed.output_root, verify) {
-        Ok(result) if result == *claimed => Ok(state.components()?.root()),
+        Ok(result) if result == *claimed => Ok(state.read_components()?.root()),
         Ok(_) | Err(Fault::Invalid(_)) => Ok(INVALID),
         Err(Fault::NoAccess(e)) => Err(e),
     }

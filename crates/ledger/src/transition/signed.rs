@@ -99,7 +99,7 @@ fn perform(
                 return Err(Stop::Failed(Status::BadProgram));
             };
             accounts.write()?;
-            state.set_model(
+            state.write_model(
                 index,
                 Model {
                     publisher: from,
@@ -127,7 +127,7 @@ fn perform(
         ) => {
             let version = model.version.checked_add(1).ok_or(Invalid::Counter)?;
             accounts.write()?;
-            state.set_model(
+            state.write_model(
                 *index,
                 Model {
                     parameters_root: *parameters_root,
@@ -163,7 +163,7 @@ fn perform(
                 .filter(|units| *units <= env.params.max_units)
                 .ok_or(Invalid::Units)?;
             accounts.write()?;
-            state.set_units(units)?;
+            state.write_units(units)?;
             Ok(TxResult {
                 status: Status::Done as u8,
                 fee: model.price,
