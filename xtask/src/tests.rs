@@ -37,7 +37,7 @@ pub fn all(rust_only: bool) -> Result<()> {
             run(command(npm)
                 .args(["ci", "--no-audit", "--no-fund", "--silent"])
                 .current_dir(root().join("tests")))?;
-            run(command(root().join("tests/node_modules/.bin/tsc")).args([
+            run(command(root().join("node_modules/.bin/tsc")).args([
                 "--noEmit",
                 "--project",
                 "tests/tsconfig.json",
@@ -45,8 +45,7 @@ pub fn all(rust_only: bool) -> Result<()> {
         });
         step("TypeScript tests", &mut broken, || {
             let mut node = command("node");
-            node.current_dir(root().join("tests"))
-                .env("ASSAY_BIN", target().join("debug/assay"))
+            node.env("ASSAY_BIN", target().join("debug/assay"))
                 .env("ASSAY_TARGET", target())
                 .args([
                     "--import",
@@ -54,7 +53,7 @@ pub fn all(rust_only: bool) -> Result<()> {
                     "--test",
                     "--test-reporter",
                     "tap",
-                    "*.test.ts",
+                    "tests/*.test.ts",
                 ]);
             // `node --test` of version 20 takes files, not patterns.
             node_test(&mut expand(node)?, &mut counts)
@@ -83,7 +82,7 @@ fn step(name: &str, broken: &mut Vec<String>, work: impl FnOnce() -> Result<()>)
     }
 }
 
-/// Replaces the pattern `*.test.ts` by the files that it names.
+/// Replaces the pattern `tests/*.test.ts` by the files that it names.
 fn expand(node: Command) -> Result<Command> {
     let mut expanded = Command::new(node.get_program());
     if let Some(dir) = node.get_current_dir() {
@@ -95,7 +94,7 @@ fn expand(node: Command) -> Result<Command> {
         }
     }
     for argument in node.get_args() {
-        if argument == "*.test.ts" {
+        if argument == "tests/*.test.ts" {
             let mut files: Vec<_> = std::fs::read_dir(root().join("tests"))?
                 .filter_map(|entry| entry.ok().map(|entry| entry.file_name()))
                 .filter(|name| name.to_string_lossy().ends_with(".test.ts"))

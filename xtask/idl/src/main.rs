@@ -26,17 +26,16 @@ fn main() -> Result<()> {
     for program in std::env::args().skip(1) {
         let idl = IdlBuilder::new()
             .program_path(root.join("programs").join(&program))
-            .cargo_args(vec!["--locked".into(), "--lib".into(), "--quiet".into()])
+            .cargo_args(vec!["--locked".into(), "--lib".into()])
             .build()
             .with_context(|| format!("could not make the IDL of {program}"))?;
-        let json = serde_json::to_value(&idl)?;
         std::fs::write(
             target.join("idl").join(format!("{program}.json")),
-            format!("{}\n", serde_json::to_string_pretty(&json)?),
+            format!("{}\n", serde_json::to_string_pretty(&idl)?),
         )?;
         std::fs::write(
             target.join("types").join(format!("{program}.ts")),
-            types(&program, json)?,
+            types(&program, serde_json::to_value(&idl)?)?,
         )?;
     }
     Ok(())
