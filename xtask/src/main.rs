@@ -3,8 +3,10 @@
 //! * [`setup`]: the Debian packages and the program toolchain
 //! * [`programs`]: the three programs, their IDLs and TypeScript types
 //! * [`tests`]: every test, counted
+//! * [`bench`]: the benchmarks, and the page of their results
 //! * [`tools`]: running cargo and the other tools
 
+mod bench;
 mod programs;
 mod setup;
 mod tests;
@@ -12,7 +14,7 @@ mod tools;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use tools::{assay, cargo};
+use tools::cargo;
 
 /// Builds, demonstrates and tests Assay.
 #[derive(Parser)]
@@ -53,25 +55,13 @@ enum Task {
     Bench {
         /// Which one.
         #[arg(value_enum)]
-        what: Benchmark,
+        what: bench::Benchmark,
         /// Passed on to the benchmark.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
     /// Regenerate `docs/programs.md`: sizes of the programs and compute units of each instruction.
     Table,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Benchmark {
-    /// Inferences per second through the whole sequencer, and its parts.
-    Pipeline,
-    /// The CPU kernels against the scalar path.
-    Cpu,
-    /// The wgpu kernels on every adapter found.
-    Gpu,
-    /// The ledger: transactions, signatures, encoding, roots.
-    Ledger,
 }
 
 fn main() -> Result<()> {
@@ -83,7 +73,7 @@ fn main() -> Result<()> {
         Task::Demo { arguments } => {
             setup::install()?;
             programs::build()?;
-            assay(&["demo"], &arguments)
+            tools::assay(&["demo"], &arguments)
         }
         Task::Test { rust_only } => {
             build()?;
@@ -106,12 +96,7 @@ fn main() -> Result<()> {
         Task::Bench { what, arguments } => {
             setup::install()?;
             programs::build()?;
-            match what {
-                Benchmark::Pipeline => assay(&["bench", "pipeline"], &arguments),
-                Benchmark::Cpu => tools::example("gpu-kernels", "bench_cpu", &arguments),
-                Benchmark::Gpu => tools::example("gpu-kernels", "bench_gpu", &arguments),
-                Benchmark::Ledger => tools::example("assay-ledger", "bench_ledger", &arguments),
-            }
+            bench::start(what, &arguments)
         }
         Task::Table => {
             setup::install()?;

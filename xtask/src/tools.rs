@@ -56,29 +56,32 @@ pub fn cargo(arguments: &[&str]) -> Result<()> {
     run(cargo_command().args(arguments))
 }
 
-/// Builds and runs the `assay` binary.
-pub fn assay(arguments: &[&str], more: &[String]) -> Result<()> {
+/// Builds the `assay` binary and returns the command that runs it.
+pub fn assay_command() -> Result<Command> {
     cargo(&["build", "--locked", "--package", "assay"])?;
-    run(command(target().join("debug/assay"))
-        .args(arguments)
-        .args(more))
+    Ok(command(target().join("debug/assay")))
 }
 
-/// Builds and runs an example.
-pub fn example(package: &str, name: &str, more: &[String]) -> Result<()> {
-    run(cargo_command()
-        .args([
-            "run",
-            "--quiet",
-            "--locked",
-            "--all-features",
-            "--package",
-            package,
-            "--example",
-            name,
-            "--",
-        ])
-        .args(more))
+/// Builds and runs the `assay` binary.
+pub fn assay(arguments: &[&str], more: &[String]) -> Result<()> {
+    run(assay_command()?.args(arguments).args(more))
+}
+
+/// The command that builds and runs an example.
+pub fn example(package: &str, name: &str) -> Command {
+    let mut command = cargo_command();
+    command.args([
+        "run",
+        "--quiet",
+        "--locked",
+        "--all-features",
+        "--package",
+        package,
+        "--example",
+        name,
+        "--",
+    ]);
+    command
 }
 
 /// Where a program is on the `PATH`.
