@@ -80,12 +80,12 @@ pub fn severity(error: &ClientError) -> Severity {
             Temporary
         }
         ClientErrorKind::RpcError(JsonRpcError::RpcRequestError(_)) => Temporary,
-        ClientErrorKind::RpcError(JsonRpcError::RpcResponseError { code, .. }) => match code {
-            // Block cleaned up, not available, unhealthy, behind; internal error; HTTP-like codes
-            // that gateways put there.
-            -32001 | -32004 | -32005 | -32014 | -32016 | -32603 | 429 | 500..=599 => Temporary,
-            _ => Permanent,
-        },
+        // Block cleaned up, not available, unhealthy, behind; internal error; HTTP-like codes
+        // that gateways put there.
+        ClientErrorKind::RpcError(JsonRpcError::RpcResponseError {
+            code: -32001 | -32004 | -32005 | -32014 | -32016 | -32603 | 429 | 500..=599,
+            ..
+        }) => Temporary,
         // A gateway's page instead of JSON.
         ClientErrorKind::SerdeJson(_) => Temporary,
         _ => Permanent,

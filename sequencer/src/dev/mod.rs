@@ -1,0 +1,6 @@
+//! The development network: a chain, the programs and a sequencer in one process, with nothing
+//! else installed.
+//!
+//! * [`chain`]: the embedded Solana chain
+
+pub mod chain;
