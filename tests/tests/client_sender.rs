@@ -168,7 +168,7 @@ async fn the_fee_and_the_bytes_are_the_real_ones_in_both_formats() {
     for version1 in [true, false] {
         let f = Fixture::new(50, version1).await;
         let sender = f.sender(|_, _| Fault::None);
-        let wire = sender.wire(&f.payer.pubkey()).await.unwrap();
+        let wire = sender.wire().await.unwrap();
         assert_eq!(wire == Wire::Version1, version1);
         let before = sender.rpc().balance(&f.payer.pubkey()).await.unwrap();
         let landed = sender.send(&f.order(SOL)).await.unwrap();

@@ -1,12 +1,12 @@
 //! A Solana node, spoken to through `solana-client`: reads that outlast a short outage.
 
-use crate::wire::{self, Budget, Wire};
-use anchor_lang::AccountDeserialize;
+use crate::wire::Wire;
+use anchor_lang::{AccountDeserialize, Discriminator};
 use backon::{ExponentialBuilder, Retryable};
 use solana_account::Account;
 use solana_client::client_error::{ClientError, ClientErrorKind};
 use solana_client::nonblocking::rpc_client::RpcClient;
-use solana_client::rpc_config::{RpcSimulateTransactionConfig, RpcTransactionConfig};
+use solana_client::rpc_config::RpcTransactionConfig;
 use solana_client::rpc_request::RpcError as JsonRpcError;
 use solana_clock::Clock;
 use solana_commitment_config::CommitmentConfig;
@@ -20,6 +20,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
+
+/// The feature gate of version-1 transactions.
+const VERSION1_FEATURE: Pubkey =
+    Pubkey::from_str_const("txv1aq4pp281K9um3tnPgkfX8UqtFT6wcVW3hNezGLL");
+/// Owns the accounts of feature gates.
+const FEATURE_PROGRAM: Pubkey =
+    Pubkey::from_str_const("Feature111111111111111111111111111111111111");
 
 /// How bad an error is, so that callers need not guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,6 +223,24 @@ impl Rpc {
             })
     }
 
+    /// The zero-copy account at `address`; `None` if there is none.
+    pub async fn zero_copy<T: Discriminator + bytemuck::AnyBitPattern>(
+        &self,
+        address: &Pubkey,
+        expected: &'static str,
+    ) -> Result<Option<Box<T>>, RpcError> {
+        let Some(account) = self.account(address).await? else {
+            return Ok(None);
+        };
+        read_zero_copy(&account.data)
+            .map(|t| Some(Box::new(t)))
+            .map_err(|reason| RpcError::Account {
+                address: *address,
+                expected,
+                reason: reason.into(),
+            })
+    }
+
     /// Lamports at `address`, 0 where there is no account.
     pub async fn balance(&self, address: &Pubkey) -> Result<u64, RpcError> {
         self.retry(|| self.client.get_balance(address)).await
@@ -281,58 +306,39 @@ impl Rpc {
         Ok(found)
     }
 
-    /// Whether the cluster takes version-1 transactions: it is asked once, by a simulated one of
-    /// `payer`, who must have lamports.
-    pub async fn takes_version1(&self, payer: &Pubkey) -> Result<bool, RpcError> {
+    /// Whether the cluster takes version-1 transactions: whether their feature is active. A
+    /// simulated transaction would not tell, some simulators take them regardless.
+    pub async fn takes_version1(&self) -> Result<bool, RpcError> {
         self.version1
             .get_or_try_init(|| async {
-                let transfer = solana_system_interface::instruction::transfer(payer, payer, 0);
-                let budget = Budget::default();
-                let Ok(message) =
-                    wire::message(Wire::Version1, payer, &[transfer], &budget, Hash::default())
-                else {
-                    return Ok(false);
-                };
-                let signatures = vec![
-                    Signature::default();
-                    usize::from(message.header().num_required_signatures)
-                ];
-                let transaction = solana_transaction::versioned::VersionedTransaction {
-                    signatures,
-                    message,
-                };
-                let config = RpcSimulateTransactionConfig {
-                    sig_verify: false,
-                    replace_recent_blockhash: true,
-                    commitment: Some(self.client.commitment()),
-                    encoding: Some(UiTransactionEncoding::Base64),
-                    ..Default::default()
-                };
-                let answer = self
-                    .retry(|| {
-                        self.client
-                            .simulate_transaction_with_config(&transaction, config.clone())
-                    })
-                    .await;
-                match answer {
-                    Ok(answer) => Ok(answer.value.err.is_none()),
-                    // A node that cannot even decode it.
-                    Err(e) if e.severity() == Severity::Permanent => Ok(false),
-                    Err(e) => Err(e),
-                }
+                let feature = self.account(&VERSION1_FEATURE).await?;
+                // A feature's account is an optional slot of activation.
+                Ok(feature
+                    .is_some_and(|f| f.owner == FEATURE_PROGRAM && f.data.first() == Some(&1)))
             })
             .await
             .copied()
     }
 
     /// The format to use: version 1 where the cluster takes it.
-    pub async fn wire(&self, payer: &Pubkey) -> Result<Wire, RpcError> {
-        Ok(if self.takes_version1(payer).await? {
+    pub async fn wire(&self) -> Result<Wire, RpcError> {
+        Ok(if self.takes_version1().await? {
             Wire::Version1
         } else {
             Wire::Legacy
         })
     }
+}
+
+/// A zero-copy account from its bytes, wherever they lie in memory.
+pub fn read_zero_copy<T: Discriminator + bytemuck::AnyBitPattern>(
+    data: &[u8],
+) -> Result<T, &'static str> {
+    let body = data
+        .strip_prefix(T::DISCRIMINATOR)
+        .ok_or("it has another discriminator")?;
+    let body = body.get(..size_of::<T>()).ok_or("it is too short")?;
+    bytemuck::try_pod_read_unaligned(body).map_err(|_| "its bytes do not fit")
 }
 
 fn is_null(error: &ClientError) -> bool {

@@ -17,7 +17,6 @@ use solana_instruction::Instruction;
 use solana_instruction::error::InstructionError;
 use solana_keypair::Keypair;
 use solana_signature::Signature;
-use solana_signer::Signer;
 use solana_transaction::versioned::VersionedTransaction;
 use solana_transaction_error::TransactionError;
 use solana_transaction_status_client_types::{TransactionConfirmationStatus, TransactionStatus};
@@ -255,11 +254,11 @@ impl Sender {
         &self.options
     }
 
-    /// The format that orders of `payer` go out in.
-    pub async fn wire(&self, payer: &solana_pubkey::Pubkey) -> Result<Wire, RpcError> {
+    /// The format that orders go out in.
+    pub async fn wire(&self) -> Result<Wire, RpcError> {
         match self.options.wire {
             Some(wire) => Ok(wire),
-            None => self.rpc.wire(payer).await,
+            None => self.rpc.wire().await,
         }
     }
 
@@ -282,11 +281,6 @@ impl Sender {
         let label = order.label;
         let rpc_error = |source| SendError::Rpc { label, source };
         let begun = Instant::now();
-        let payer = order
-            .signers
-            .first()
-            .map(|k| k.pubkey())
-            .unwrap_or_default();
         let mut last = String::from("none");
         let mut price = self.options.unit_price;
         let over = |last: &String| match self.options.deadline {
@@ -312,7 +306,7 @@ impl Sender {
                     Err(e) => return Err(rpc_error(e)),
                 }
             }
-            let attempt = match self.sign(order, &payer, price).await {
+            let attempt = match self.sign(order, price).await {
                 Ok(attempt) => attempt,
                 Err(e) if e.severity() == Severity::Temporary => {
                     last = e.to_string();
@@ -323,13 +317,20 @@ impl Sender {
             };
             first = false;
             let mut sent_at: Option<Instant> = None;
+            // Once the node has taken it, what it says to the same transaction again tells
+            // nothing; only its status does.
+            let mut taken = false;
             let fate = loop {
                 if sent_at.is_none_or(|at| at.elapsed() >= self.options.resend) {
                     sent_at = Some(Instant::now());
                     match self.submit(&attempt).await {
-                        Ok(()) => {}
+                        Ok(()) => taken = true,
+                        Err(Submit::Node(e)) => last = e.to_string(),
+                        Err(_) if taken => {}
+                        Err(Submit::Fatal(source)) => return Err(rpc_error(source)),
                         Err(Submit::Refused(error, logs)) => {
-                            // It may be refused because an earlier sending of it landed.
+                            // Perhaps because an earlier sending of it, the answer to which was
+                            // lost, has landed.
                             match self.fate(&attempt).await {
                                 Ok(Fate::Confirmed(slot)) => break Fate::Confirmed(slot),
                                 Ok(_) if done().await.map_err(rpc_error)? => {
@@ -337,15 +338,13 @@ impl Sender {
                                 }
                                 _ => {}
                             }
-                            if matches!(error, TransactionError::BlockhashNotFound) {
-                                // The node that took it lags behind the one that gave the hash.
-                                last = error.to_string();
-                            } else if !matches!(error, TransactionError::AlreadyProcessed) {
-                                return Err(SendError::Refused { label, error, logs });
+                            match error {
+                                TransactionError::AlreadyProcessed => taken = true,
+                                // The node that takes it lags behind the one that gave the hash.
+                                TransactionError::BlockhashNotFound => last = error.to_string(),
+                                _ => return Err(SendError::Refused { label, error, logs }),
                             }
                         }
-                        Err(Submit::Node(e)) => last = e.to_string(),
-                        Err(Submit::Fatal(source)) => return Err(rpc_error(source)),
                     }
                 }
                 match self.fate(&attempt).await {
@@ -392,15 +391,10 @@ impl Sender {
             .await
     }
 
-    async fn sign(
-        &self,
-        order: &Order,
-        payer: &solana_pubkey::Pubkey,
-        unit_price: u64,
-    ) -> Result<Attempt, SendError> {
+    async fn sign(&self, order: &Order, unit_price: u64) -> Result<Attempt, SendError> {
         let label = order.label;
         let rpc_error = |source| SendError::Rpc { label, source };
-        let wire = self.wire(payer).await.map_err(rpc_error)?;
+        let wire = self.wire().await.map_err(rpc_error)?;
         let (blockhash, last_height) = self.rpc.blockhash().await.map_err(rpc_error)?;
         let signers: Vec<&Keypair> = order.signers.iter().map(|k| k.as_ref()).collect();
         let budget = Budget {
@@ -518,6 +512,11 @@ impl Submit {
                 _ => Vec::new(),
             };
             return Self::Refused(refused, logs);
+        }
+        // Some nodes say it in words only.
+        let words = TransactionError::AlreadyProcessed.to_string();
+        if error.to_string().contains(&words) {
+            return Self::Refused(TransactionError::AlreadyProcessed, Vec::new());
         }
         match severity(&error) {
             Severity::Temporary => Self::Node(error),
