@@ -12,6 +12,7 @@
 //! * [`overflow`]: which accumulators may leave `i32`, for importers
 //! * [`hash`], [`merkle`]: the one hash and the one list tree that all commitments use
 //! * [`commit`], [`header`]: roots of tensors, lists of tensors and programs
+//! * `random` (feature `testing`): seeded random programs
 #![no_std]
 extern crate alloc;
 #[cfg(test)]
@@ -28,6 +29,8 @@ pub mod op;
 pub mod ops;
 pub mod overflow;
 pub mod program;
+#[cfg(feature = "testing")]
+pub mod random;
 pub mod reads;
 pub mod reference;
 pub mod types;
