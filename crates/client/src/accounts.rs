@@ -39,3 +39,42 @@ pub async fn inbox_page(
     rpc.zero_copy(&pda::inbox_page(rollup, page), "inbox page")
         .await
 }
+
+/// The bridge's record of a mint; `None` if it is not registered.
+pub async fn registered_mint(
+    rpc: &Rpc,
+    rollup: &Pubkey,
+    mint: &Pubkey,
+) -> Result<Option<bridge::state::RegisteredMint>, RpcError> {
+    rpc.anchor(&pda::registered_mint(rollup, mint), "registered mint")
+        .await
+}
+
+/// The vault of a rollup's lamports; `None` before the first deposit.
+pub async fn sol_vault(
+    rpc: &Rpc,
+    rollup: &Pubkey,
+) -> Result<Option<bridge::state::SolVault>, RpcError> {
+    rpc.anchor(&pda::sol_vault(rollup), "SOL vault").await
+}
+
+/// Whether withdrawal `index` of the outbox was paid.
+pub async fn is_paid(rpc: &Rpc, rollup: &Pubkey, index: u64) -> Result<bool, RpcError> {
+    let page: Option<bridge::state::PaidPage> = rpc
+        .anchor(&pda::paid_page(rollup, index), "page of paid withdrawals")
+        .await?;
+    Ok(page.is_some_and(|page| page.is_paid(index)))
+}
+
+/// The job at `address`; `None` if there is none (any more).
+pub async fn job(rpc: &Rpc, address: &Pubkey) -> Result<Option<escrow::state::Job>, RpcError> {
+    rpc.anchor(address, "job").await
+}
+
+/// The nonce of a client's next job.
+pub async fn next_job_nonce(rpc: &Rpc, rollup: &Pubkey, client: &Pubkey) -> Result<u64, RpcError> {
+    let account: Option<escrow::state::Client> = rpc
+        .anchor(&pda::escrow_client(rollup, client), "escrow client")
+        .await?;
+    Ok(account.map_or(0, |client| client.next_nonce))
+}

@@ -1,7 +1,11 @@
 //! The programs' instructions. What each needs is said in the program.
 //!
 //! * [`settlement`]: sequencers, batches, the inbox
+//! * [`bridge`]: deposits and withdrawals
+//! * [`escrow`]: jobs paid on L1
 
+pub mod bridge;
+pub mod escrow;
 pub mod settlement;
 
 use anchor_lang::{InstructionData, ToAccountMetas};
