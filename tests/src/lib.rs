@@ -1,1 +1,15 @@
 //! End-to-end tests: real programs, a real chain, real models, cheaters.
+//!
+//! * [`programs`]: finds the built program binaries
+//! * [`svm`]: a Solana chain in this process (LiteSVM), with the wire limits it does not check
+//! * [`rollup`]: a rollup on it, and every instruction of the settlement program
+//! * [`batch`]: batches with valid headers
+//! * [`outbox`]: an outbox tree with paths
+//! * [`table`]: compute units of each instruction
+
+pub mod batch;
+pub mod outbox;
+pub mod programs;
+pub mod rollup;
+pub mod svm;
+pub mod table;

@@ -67,7 +67,7 @@ impl BatchData {
             .ok_or(SettlementError::Overflow)?;
         let len = u64::from(self.len);
         require!(
-            !bytes.is_empty() && (end == len || end < len && bytes.len() % CHUNK == 0),
+            !bytes.is_empty() && (end == len || end < len && bytes.len().is_multiple_of(CHUNK)),
             SettlementError::ChunkOutOfRange
         );
         Ok(bytes.chunks(CHUNK).map(chunk_hash))
