@@ -3,14 +3,16 @@
 //! * [`state`]: the components of the state root
 //! * [`request`], [`transaction`], [`result`]: a transaction as signed, as shipped, and what came of it
 //! * [`signature`]: the one signature rule
-//! * [`transition`]: what a transaction does
+//! * [`transition`]: what a transaction does; [`witness`]: the part of the state it needs for that
 //! * `store`: the whole state in memory (feature `std`); [`tree`]: its Merkle trees
 //! * [`inbox`], [`outbox`]: messages from and to L1
-//! * [`header`]: a batch's header
-//! * [`data`]: a batch's bytes in chunks
+//! * [`header`]: a batch's header; [`batch`]: making a batch and doing it again
+//! * [`codec`]: a batch's data, what is in it; [`data`]: its bytes in chunks
 #![cfg_attr(not(feature = "std"), no_std)]
 extern crate alloc;
 
+pub mod batch;
+pub mod codec;
 pub mod data;
 pub mod header;
 pub mod inbox;
@@ -24,6 +26,7 @@ pub mod store;
 pub mod transaction;
 pub mod transition;
 pub mod tree;
+pub mod witness;
 
 pub use assay_tensor::hash::Hash;
 pub use assay_tensor::header::ProgramHeader;

@@ -298,7 +298,12 @@ impl FullState {
 
     /// The message at the inbox cursor, if it was added.
     pub fn next_message(&self) -> Option<&Message> {
-        let at = self.inbox.cursor.checked_sub(self.first_message)?;
+        self.message(self.inbox.cursor)
+    }
+
+    /// Message `index`, if it was added and a rollback may still ask for it.
+    pub fn message(&self, index: u64) -> Option<&Message> {
+        let at = index.checked_sub(self.first_message)?;
         self.messages.get(usize::try_from(at).ok()?)
     }
 
