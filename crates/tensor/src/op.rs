@@ -3,6 +3,9 @@
 //! Activations are `i8`, accumulators and biases `i32`. Images are channels-last
 //! (`[N, H, W, C]`), so that the operands of one output element are few contiguous ranges.
 //! Accumulation in `i32` wraps modulo 2^32, so it does not depend on order.
+//!
+//! Shapes, windows, groups, permutations and ties are as ONNX defines them for `MatMul`, `Conv`,
+//! `MaxPool`, `AveragePool` (floor mode), `Transpose` and `ArgMax`, but for the channels being last.
 
 use crate::types::Shape;
 
@@ -98,7 +101,8 @@ pub enum Op {
         /// Zero point and clamp.
         range: OutputRange,
     },
-    /// `y = table[x + 128]` for each element. Operands: `x: i8[...]`, `table: i8[256]`.
+    /// `y = table[x + 128]` for each element. Operands: `x: i8[...]`, `table: i8[256]`. Result like
+    /// `x`. Any function from `i8` to `i8` is exact.
     Lookup,
     /// Maximum over windows of `x: i8[N, H, W, C]`, the taps outside of the image left out
     /// (`-128` if all are). Result `i8[N, OH, OW, C]`, with `OH`, `OW` as of [`Op::Conv2d`].
@@ -116,10 +120,12 @@ pub enum Op {
         /// From the sum to the result.
         requant: Requant,
     },
-    /// The same elements in row-major order under another shape of as many elements.
+    /// The same elements in row-major order under another shape of as many elements. Operand of
+    /// either type, result of the same.
     Reshape(Shape),
     /// `y[i_0, ..., i_r] = x[...]` with `y`'s dimension `d` being `x`'s dimension `permutation[d]`.
-    /// The first `rank` entries are a permutation, the rest zero.
+    /// The first `rank` entries are a permutation, the rest zero. Operand of either type, result of
+    /// the same.
     Transpose([u8; crate::types::MAX_RANK]),
     /// Index of the largest element of each row of the last dimension, the lowest index
     /// among equals. Operand `i8` or `i32` `[..., K]`, result `i32[...]`.

@@ -230,7 +230,7 @@ impl Builder {
         let groups = match self.rng.random_range(0..4) {
             0 => channels,
             1 => {
-                let divisors = (1..=channels).filter(|g| channels % g == 0);
+                let divisors = (1..=channels).filter(|g| channels.is_multiple_of(*g));
                 *divisors.collect::<Vec<_>>().choose(&mut self.rng)?
             }
             _ => 1,
@@ -338,7 +338,9 @@ impl Builder {
         };
         let mut dims = Vec::new();
         for at in 0..rank {
-            let divisors = (1..=left).filter(|d| left % d == 0).collect::<Vec<_>>();
+            let divisors = (1..=left)
+                .filter(|d| left.is_multiple_of(*d))
+                .collect::<Vec<_>>();
             let dim = match at + 1 == rank {
                 true => left,
                 false => *divisors.choose(&mut self.rng)?,
@@ -374,7 +376,7 @@ impl Builder {
             pads: [0; 4],
         };
         let square = self.rng.random_bool(0.5).then(|| self.size(most.min(3)));
-        for axis in 0..2 {
+        for (axis, image) in image.into_iter().enumerate() {
             let kernel = square.unwrap_or_else(|| self.size(most));
             if self.rng.random_ratio(1, 3) {
                 window.strides[axis] = self.rng.random_range(1..=3);
@@ -387,7 +389,7 @@ impl Builder {
                 window.pads[axis] = self.rng.random_range(0..=kernel + 1);
                 window.pads[axis + 2] = self.rng.random_range(0..=kernel + 1);
             }
-            let padded = image[axis] + window.pads[axis] + window.pads[axis + 2];
+            let padded = image + window.pads[axis] + window.pads[axis + 2];
             window.kernel[axis] = kernel.min((padded - 1) / window.dilations[axis] + 1);
         }
         window
