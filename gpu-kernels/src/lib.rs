@@ -12,6 +12,7 @@
 //! then answers batches of requests. [`open`] picks an executor.
 
 mod error;
+pub mod gpu;
 pub mod reference;
 
 use std::sync::Arc;
@@ -67,8 +68,16 @@ pub enum Choice {
 /// error of the last device tried if none passes its self-test.
 pub fn open(choice: Choice) -> Result<Box<dyn Executor>, ExecutorError> {
     match choice {
-        Choice::Auto | Choice::Cpu => Ok(cpu()),
-        Choice::Wgpu => Err(ExecutorError::NoAdapter),
+        Choice::Cpu => Ok(cpu()),
+        Choice::Wgpu => Ok(Box::new(gpu::open_best()?)),
+        Choice::Auto => match gpu::open_real() {
+            Ok(gpu) => Ok(Box::new(gpu)),
+            Err(ExecutorError::NoAdapter) => Ok(cpu()),
+            Err(error) => {
+                tracing::warn!(%error, "no GPU is usable, running on the CPU");
+                Ok(cpu())
+            }
+        },
     }
 }
 
