@@ -8,8 +8,13 @@
 
 pub mod accounts;
 pub mod api;
+pub mod bundle;
+pub mod deploy;
+pub mod http;
+pub mod inbox;
 pub mod instructions;
 pub mod pda;
 pub mod rpc;
 pub mod sender;
+pub mod wallet;
 pub mod wire;

@@ -1,0 +1,247 @@
+//! The client of the sequencer's HTTP API.
+
+use crate::api::{
+    AccountView, BatchView, BlobQuery, BlobView, ErrorBody, Hash32, JobView, Key32, MAX_BULK,
+    ModelView, OCTETS, OutboxProof, Outcome, PREFIX, Status, SubmitAnswer, TransactionView,
+    WithdrawalView,
+};
+use assay_ledger::request::SignedRequest;
+use backon::{ExponentialBuilder, Retryable};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The service, or the way to it.
+    #[error("the sequencer at {url}: {source}")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// What went wrong.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The service says no.
+    #[error("the sequencer refuses ({status}, {code}): {message}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// A word that a program can test.
+        code: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+impl ApiError {
+    /// Whether the service says that there is no such thing.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, .. })
+    }
+
+    /// Whether to try again.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => !source.is_decode() && !source.is_builder(),
+            Self::Refused { status, .. } => matches!(status, 429 | 502..=504),
+        }
+    }
+}
+
+/// A sequencer's API. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Api {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Api {
+    /// The API at `url`, for example `http://127.0.0.1:8600`.
+    pub fn new(url: impl Into<String>) -> Self {
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(60))
+            .build()
+            .unwrap_or_default();
+        Self {
+            url: url.into().trim_end_matches('/').to_string(),
+            http,
+        }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// `GET /v1/status`.
+    pub async fn status(&self) -> Result<Status, ApiError> {
+        self.get("status").await
+    }
+
+    /// The accounts of `owner`, one for each mint.
+    pub async fn accounts(&self, owner: Key32) -> Result<Vec<AccountView>, ApiError> {
+        self.get(&format!("accounts/{owner}")).await
+    }
+
+    /// The account of `owner` in `mint`; `None` if there is none.
+    pub async fn account(
+        &self,
+        owner: Key32,
+        mint: Key32,
+    ) -> Result<Option<AccountView>, ApiError> {
+        let accounts = match self.accounts(owner).await {
+            Err(e) if e.is_not_found() => return Ok(None),
+            other => other?,
+        };
+        Ok(accounts.into_iter().find(|a| a.mint == mint))
+    }
+
+    /// The models.
+    pub async fn models(&self) -> Result<Vec<ModelView>, ApiError> {
+        self.get("models").await
+    }
+
+    /// A model.
+    pub async fn model(&self, index: u32) -> Result<ModelView, ApiError> {
+        self.get(&format!("models/{index}")).await
+    }
+
+    /// Stores a program (`program: None`) or the parameters of a program.
+    pub async fn put_blob(
+        &self,
+        program: Option<Hash32>,
+        bytes: Vec<u8>,
+    ) -> Result<BlobView, ApiError> {
+        let query = BlobQuery { program };
+        let request = self
+            .request(Method::PUT, "blobs")
+            .query(&query)
+            .header("content-type", OCTETS)
+            .body(bytes);
+        self.json(request).await
+    }
+
+    /// The bytes of a blob.
+    pub async fn blob(&self, root: Hash32) -> Result<Vec<u8>, ApiError> {
+        self.bytes(&format!("blobs/{root}")).await
+    }
+
+    /// Submits signed requests, as many calls as it takes; one outcome each, in order. Repeating
+    /// a call is harmless: the nonce lets a request in once.
+    pub async fn submit(&self, requests: &[SignedRequest]) -> Result<Vec<Outcome>, ApiError> {
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for part in requests.chunks(MAX_BULK) {
+            // Writing to a vector cannot fail.
+            let body = borsh::to_vec(part).unwrap_or_default();
+            let request = self
+                .request(Method::POST, "transactions")
+                .header("content-type", OCTETS)
+                .body(body);
+            let answer: SubmitAnswer = self.json(request).await?;
+            outcomes.extend(answer.outcomes);
+        }
+        Ok(outcomes)
+    }
+
+    /// A transaction; an error of [`ApiError::is_not_found`] if it is in no batch.
+    pub async fn transaction(&self, id: Hash32) -> Result<TransactionView, ApiError> {
+        self.get(&format!("transactions/{id}")).await
+    }
+
+    /// The newest batches.
+    pub async fn batches(&self) -> Result<Vec<BatchView>, ApiError> {
+        self.get("batches").await
+    }
+
+    /// A batch.
+    pub async fn batch(&self, number: u64) -> Result<BatchView, ApiError> {
+        self.get(&format!("batches/{number}")).await
+    }
+
+    /// A batch's data.
+    pub async fn batch_data(&self, number: u64) -> Result<Vec<u8>, ApiError> {
+        self.bytes(&format!("batches/{number}/data")).await
+    }
+
+    /// Closes the batch being built, on a development network.
+    pub async fn close_batch(&self) -> Result<(), ApiError> {
+        self.send(self.request(Method::POST, "batches/close"))
+            .await?;
+        Ok(())
+    }
+
+    /// A leaf of the outbox with its proof.
+    pub async fn outbox(&self, index: u64) -> Result<OutboxProof, ApiError> {
+        self.get(&format!("outbox/{index}")).await
+    }
+
+    /// The withdrawals to `recipient`.
+    pub async fn withdrawals(&self, recipient: Key32) -> Result<Vec<WithdrawalView>, ApiError> {
+        self.get(&format!("withdrawals/{recipient}")).await
+    }
+
+    /// The result of an L1 job; an error of [`ApiError::is_not_found`] until it ran.
+    pub async fn job(&self, address: Key32) -> Result<JobView, ApiError> {
+        self.get(&format!("jobs/{address}")).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("{}{PREFIX}/{path}", self.url))
+    }
+
+    /// A read, repeated through a short outage.
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {
+        (|| async { self.json(self.request(Method::GET, path)).await })
+            .retry(
+                ExponentialBuilder::default()
+                    .with_min_delay(Duration::from_millis(50))
+                    .with_max_times(5)
+                    .with_jitter(),
+            )
+            .when(ApiError::is_temporary)
+            .await
+    }
+
+    async fn bytes(&self, path: &str) -> Result<Vec<u8>, ApiError> {
+        let response = self.send(self.request(Method::GET, path)).await?;
+        let bytes = response.bytes().await.map_err(|e| self.unreachable(e))?;
+        Ok(bytes.to_vec())
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ApiError> {
+        let response = self.send(request).await?;
+        response.json().await.map_err(|e| self.unreachable(e))
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, ApiError> {
+        let response = request.send().await.map_err(|e| self.unreachable(e))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().await.unwrap_or_default();
+        let body: ErrorBody = serde_json::from_str(&text).unwrap_or_else(|_| ErrorBody {
+            code: code_of(status).into(),
+            message: text.chars().take(500).collect(),
+        });
+        Err(ApiError::Refused {
+            status: status.as_u16(),
+            code: body.code,
+            message: body.message,
+        })
+    }
+
+    fn unreachable(&self, source: reqwest::Error) -> ApiError {
+        ApiError::Unreachable {
+            url: self.url.clone(),
+            source,
+        }
+    }
+}
+
+fn code_of(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("error")
+}

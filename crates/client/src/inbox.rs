@@ -1,0 +1,373 @@
+//! Reading the inbox: the messages' payloads from the instruction data of `enqueue`, checked
+//! against the chain values that L1 keeps.
+//!
+//! Logs are not used: a stranger can fill them up. What `getTransaction` gives is only a set of
+//! candidates; a message is taken when the chain's value with it is the one that L1 has. So a node
+//! that lies, or forgets, can delay the reader but not mislead it.
+
+use crate::accounts;
+use crate::pda;
+use crate::rpc::{Rpc, RpcError, Severity};
+use anchor_lang::Discriminator;
+use assay_ledger::Hash;
+use assay_ledger::inbox::{GENESIS, MessageKind, chain_next};
+use settlement::constants::PAGE_ENTRIES;
+use settlement::state::Rollup;
+use solana_client::rpc_client::GetConfirmedSignaturesForAddress2Config;
+use solana_commitment_config::CommitmentConfig;
+use solana_pubkey::Pubkey;
+use solana_signature::Signature;
+use solana_transaction_status_client_types::{
+    EncodedConfirmedTransactionWithStatusMeta, UiInstruction,
+};
+use std::collections::HashSet;
+
+/// Signatures that a node gives at a time.
+const SIGNATURES: usize = 1_000;
+
+/// A message as L1 has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxMessage {
+    /// From 0.
+    pub index: u64,
+    /// Who sent it.
+    pub kind: MessageKind,
+    /// Its payload.
+    pub payload: Vec<u8>,
+    /// The inbox chain's value after it.
+    pub chain: Hash,
+    /// The transaction that sent it.
+    pub signature: Signature,
+    /// The slot of that transaction.
+    pub slot: u64,
+}
+
+/// Why the inbox cannot be read (now).
+#[derive(Debug, thiserror::Error)]
+pub enum InboxError {
+    /// A read.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// L1 has a message, and the node has not given its transaction (yet).
+    #[error("inbox message {index} is on L1, but the node does not give its transaction")]
+    Missing {
+        /// The message.
+        index: u64,
+    },
+    /// The reader's position is not on this chain: L1 was rolled back, or the position is another
+    /// rollup's.
+    #[error("the inbox before message {index} is not the one that was read")]
+    Diverged {
+        /// The next message.
+        index: u64,
+    },
+}
+
+impl InboxError {
+    /// Whether to try again.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::Rpc(e) => e.severity(),
+            Self::Missing { .. } => Severity::Temporary,
+            Self::Diverged { .. } => Severity::Permanent,
+        }
+    }
+}
+
+/// Reads a rollup's inbox in order.
+#[derive(Clone, Debug)]
+pub struct InboxReader {
+    rpc: Rpc,
+    rollup: Pubkey,
+    next: u64,
+    chain: Hash,
+    /// Transactions of the page being read whose messages are in `candidates`.
+    seen: HashSet<Signature>,
+    candidates: Vec<Candidate>,
+}
+
+#[derive(Clone, Debug)]
+struct Candidate {
+    page: Pubkey,
+    sender: Pubkey,
+    payload: Vec<u8>,
+    signature: Signature,
+    slot: u64,
+}
+
+impl InboxReader {
+    /// A reader from the first message on.
+    pub fn new(rpc: Rpc, rollup: Pubkey) -> Self {
+        Self::resume(rpc, rollup, 0, GENESIS)
+    }
+
+    /// A reader from message `next` on, before which the chain's value was `chain`.
+    pub fn resume(rpc: Rpc, rollup: Pubkey, next: u64, chain: Hash) -> Self {
+        Self {
+            rpc,
+            rollup,
+            next,
+            chain,
+            seen: HashSet::new(),
+            candidates: Vec::new(),
+        }
+    }
+
+    /// The next message's index and the chain's value before it.
+    pub fn position(&self) -> (u64, Hash) {
+        (self.next, self.chain)
+    }
+
+    /// Reads all messages that there are. An error leaves the position after the last message
+    /// that was read before; those are lost to the caller only if it drops `messages`.
+    pub async fn read(&mut self, messages: &mut Vec<InboxMessage>) -> Result<(), InboxError> {
+        let rollup = accounts::rollup(&self.rpc, &self.rollup).await?;
+        if rollup.inbox_count == self.next {
+            return match rollup.inbox_chain == self.chain {
+                true => Ok(()),
+                false => Err(InboxError::Diverged { index: self.next }),
+            };
+        }
+        if rollup.inbox_count < self.next {
+            return Err(InboxError::Diverged { index: self.next });
+        }
+        while self.next < rollup.inbox_count {
+            let page = self.next / PAGE_ENTRIES as u64;
+            let values = self.values(&rollup, page).await?;
+            self.gather(page).await?;
+            let taken = self.take(&rollup, page, &values, messages)?;
+            let address = pda::inbox_page(&self.rollup, page);
+            if taken == PAGE_ENTRIES as u64 {
+                self.candidates.retain(|c| c.page != address);
+                self.seen.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// What L1 keeps of a page.
+    async fn values(&self, rollup: &Rollup, page: u64) -> Result<Values, InboxError> {
+        if let Some(page) = accounts::inbox_page(&self.rpc, &self.rollup, page).await? {
+            let count = usize::try_from(page.count).unwrap_or(usize::MAX);
+            let entries = page.entries.iter().take(count);
+            return Ok(Values::Each(entries.map(|e| e.chain).collect()));
+        }
+        // Closed, because all its messages are final: what is known is the value after it.
+        let last = rollup.inbox_count.saturating_sub(1) / PAGE_ENTRIES as u64;
+        for later in page + 1..=last {
+            if let Some(later_page) = accounts::inbox_page(&self.rpc, &self.rollup, later).await? {
+                return Ok(Values::Closed {
+                    from: later * PAGE_ENTRIES as u64,
+                    chain: later_page.chain_before,
+                });
+            }
+        }
+        Ok(Values::Closed {
+            from: rollup.inbox_count,
+            chain: rollup.inbox_chain,
+        })
+    }
+
+    /// Adds the messages of all new transactions that touched the page.
+    async fn gather(&mut self, page: u64) -> Result<(), InboxError> {
+        let address = pda::inbox_page(&self.rollup, page);
+        let mut signatures = Vec::new();
+        let mut before = None;
+        loop {
+            let part = self
+                .rpc
+                .retry(|| {
+                    self.rpc.client().get_signatures_for_address_with_config(
+                        &address,
+                        GetConfirmedSignaturesForAddress2Config {
+                            before,
+                            until: None,
+                            limit: Some(SIGNATURES),
+                            commitment: Some(CommitmentConfig::confirmed()),
+                        },
+                    )
+                })
+                .await?;
+            let count = part.len();
+            for status in part {
+                let Ok(signature) = status.signature.parse::<Signature>() else {
+                    continue;
+                };
+                before = Some(signature);
+                if status.err.is_none() {
+                    signatures.push(signature);
+                }
+            }
+            if count < SIGNATURES {
+                break;
+            }
+        }
+        // Oldest first.
+        for signature in signatures.into_iter().rev() {
+            if self.seen.contains(&signature) {
+                continue;
+            }
+            if let Some(transaction) = self.rpc.transaction(&signature).await? {
+                let found = enqueued(&transaction, &self.rollup, &address);
+                let slot = transaction.slot;
+                self.candidates
+                    .extend(found.into_iter().map(|(sender, payload)| Candidate {
+                        page: address,
+                        sender,
+                        payload,
+                        signature,
+                        slot,
+                    }));
+                self.seen.insert(signature);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the page's messages in order; returns how many of the page are read.
+    fn take(
+        &mut self,
+        rollup: &Rollup,
+        page: u64,
+        values: &Values,
+        messages: &mut Vec<InboxMessage>,
+    ) -> Result<u64, InboxError> {
+        let first = page * PAGE_ENTRIES as u64;
+        let end = rollup.inbox_count.min(first + PAGE_ENTRIES as u64);
+        let address = pda::inbox_page(&self.rollup, page);
+        let mut taken = Vec::new();
+        let (mut next, mut chain) = (self.next, self.chain);
+        let mut left: Vec<Candidate> = self.candidates.clone();
+        while next < end {
+            let place = (next - first) as usize;
+            let expected = match values {
+                Values::Each(chains) => match chains.get(place) {
+                    Some(chain) => Some(*chain),
+                    // Sent after the page was read.
+                    None => break,
+                },
+                Values::Closed { .. } => None,
+            };
+            let fits = |c: &Candidate| {
+                c.page == address
+                    && expected.is_none_or(|e| {
+                        e == chain_next(&chain, next, kind(rollup, &c.sender), &c.payload)
+                    })
+            };
+            let Some(at) = left.iter().position(fits) else {
+                self.accept(next, chain, taken, left, messages);
+                return Err(InboxError::Missing { index: next });
+            };
+            let found = left.remove(at);
+            let kind = kind(rollup, &found.sender);
+            chain = chain_next(&chain, next, kind, &found.payload);
+            taken.push(InboxMessage {
+                index: next,
+                kind,
+                payload: found.payload,
+                chain,
+                signature: found.signature,
+                slot: found.slot,
+            });
+            next += 1;
+        }
+        if let Values::Closed { from, chain: after } = values
+            && next == *from
+            && chain != *after
+        {
+            return Err(InboxError::Diverged { index: self.next });
+        }
+        self.accept(next, chain, taken, left, messages);
+        Ok(next - first)
+    }
+
+    fn accept(
+        &mut self,
+        next: u64,
+        chain: Hash,
+        taken: Vec<InboxMessage>,
+        left: Vec<Candidate>,
+        messages: &mut Vec<InboxMessage>,
+    ) {
+        self.next = next;
+        self.chain = chain;
+        self.candidates = left;
+        messages.extend(taken);
+    }
+}
+
+/// What L1 keeps of the messages of a page.
+enum Values {
+    /// The chain's value after each.
+    Each(Vec<Hash>),
+    /// Only the value before message `from`, which is past the page.
+    Closed { from: u64, chain: Hash },
+}
+
+fn kind(rollup: &Rollup, sender: &Pubkey) -> MessageKind {
+    if *sender == rollup.bridge_sender {
+        MessageKind::Deposit
+    } else if *sender == rollup.escrow_sender {
+        MessageKind::Job
+    } else {
+        MessageKind::Forced
+    }
+}
+
+/// Senders and payloads of the messages that a transaction put on the page, in order.
+fn enqueued(
+    transaction: &EncodedConfirmedTransactionWithStatusMeta,
+    rollup: &Pubkey,
+    page: &Pubkey,
+) -> Vec<(Pubkey, Vec<u8>)> {
+    let Some(decoded) = transaction.transaction.transaction.decode() else {
+        return Vec::new();
+    };
+    let Some(meta) = &transaction.transaction.meta else {
+        return Vec::new();
+    };
+    let mut keys = decoded.message.static_account_keys().to_vec();
+    let loaded: Option<solana_transaction_status_client_types::UiLoadedAddresses> =
+        meta.loaded_addresses.clone().into();
+    if let Some(loaded) = loaded {
+        let all = loaded.writable.iter().chain(&loaded.readonly);
+        keys.extend(all.map(|key| key.parse::<Pubkey>().unwrap_or_default()));
+    }
+    let inner: Option<Vec<_>> = meta.inner_instructions.clone().into();
+    let inner = inner.unwrap_or_default();
+    let mut found = Vec::new();
+    let mut look = |program: u8, accounts: &[u8], data: &[u8]| {
+        let key = |i: u8| keys.get(usize::from(i)).copied().unwrap_or_default();
+        let account = |i: usize| accounts.get(i).map(|i| key(*i)).unwrap_or_default();
+        // The accounts of `enqueue`: payer, sender, rollup, page, system program.
+        if key(program) != settlement::ID || account(2) != *rollup || account(3) != *page {
+            return;
+        }
+        if let Some(payload) = payload(data) {
+            found.push((account(1), payload));
+        }
+    };
+    for (i, instruction) in decoded.message.instructions().iter().enumerate() {
+        look(
+            instruction.program_id_index,
+            &instruction.accounts,
+            &instruction.data,
+        );
+        for group in inner.iter().filter(|g| usize::from(g.index) == i) {
+            for instruction in &group.instructions {
+                if let UiInstruction::Compiled(c) = instruction
+                    && let Ok(data) = bs58::decode(&c.data).into_vec()
+                {
+                    look(c.program_id_index, &c.accounts, &data);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The payload in the data of an `enqueue` instruction.
+fn payload(data: &[u8]) -> Option<Vec<u8>> {
+    let arguments = data.strip_prefix(settlement::instruction::Enqueue::DISCRIMINATOR)?;
+    borsh::from_slice(arguments).ok()
+}
