@@ -1,0 +1,142 @@
+/**
+ * A running development network for the TypeScript tests: `assay dev` as a process of its own, started once per
+ * test file and ended with it.
+ */
+import * as anchor from "@anchor-lang/core";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Bridge } from "../target/types/bridge";
+import type { Escrow } from "../target/types/escrow";
+import type { Settlement } from "../target/types/settlement";
+
+export const { BN } = anchor;
+export const { Keypair, LAMPORTS_PER_SOL, PublicKey, SystemProgram } = anchor.web3;
+export type Keypair = anchor.web3.Keypair;
+export type PublicKey = anchor.web3.PublicKey;
+
+const target = process.env.ASSAY_TARGET ?? "target";
+
+/** What `assay dev --json` prints when it is ready. */
+interface Ready {
+  rpc_url: string;
+  ws_url: string;
+  api_url: string;
+  rollup: string;
+}
+
+/** A network with a funded wallet and the three programs' clients. */
+export class Network {
+  private constructor(
+    private readonly process: ChildProcess,
+    private readonly directory: string,
+    readonly ready: Ready,
+    readonly provider: anchor.AnchorProvider,
+    readonly settlement: anchor.Program<Settlement>,
+    readonly bridge: anchor.Program<Bridge>,
+    readonly escrow: anchor.Program<Escrow>,
+  ) {}
+
+  /** The rollup that the development network runs. */
+  get rollup(): PublicKey {
+    return new PublicKey(this.ready.rollup);
+  }
+
+  static async start(): Promise<Network> {
+    const directory = mkdtempSync(join(tmpdir(), "assay-ts-"));
+    const child = spawn(
+      process.env.ASSAY_BIN ?? join(target, "debug/assay"),
+      ["dev", "--json", "--executor", "cpu", "--rpc-port", "0", "--ws-port", "0", "--api-port", "0", "--data-dir", directory],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    const ready = await new Promise<Ready>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`assay dev ended with ${code} before it was ready`)));
+      createInterface({ input: child.stdout! }).on("line", (line) => {
+        const message = JSON.parse(line);
+        if (message.rpc_url) resolve(message);
+      });
+    });
+    const connection = new anchor.web3.Connection(ready.rpc_url, { wsEndpoint: ready.ws_url, commitment: "confirmed" });
+    const wallet = Keypair.generate();
+    const provider = new anchor.AnchorProvider(connection, new anchor.Wallet(wallet), {
+      commitment: "confirmed",
+      preflightCommitment: "confirmed",
+    });
+    const program = <T extends anchor.Idl>(name: string) =>
+      new anchor.Program<T>(JSON.parse(readFileSync(join(target, "idl", `${name}.json`), "utf8")), provider);
+    const network = new Network(
+      child,
+      directory,
+      ready,
+      provider,
+      program<Settlement>("settlement"),
+      program<Bridge>("bridge"),
+      program<Escrow>("escrow"),
+    );
+    await network.fund(wallet.publicKey, 1_000);
+    return network;
+  }
+
+  /** Gives a wallet some SOL. */
+  async fund(to: PublicKey, sol: number): Promise<void> {
+    const { connection } = this.provider;
+    const signature = await connection.requestAirdrop(to, sol * LAMPORTS_PER_SOL);
+    const latest = await connection.getLatestBlockhash();
+    await connection.confirmTransaction({ signature, ...latest }, "confirmed");
+  }
+
+  /** A new wallet with some SOL. */
+  async wallet(sol = 10): Promise<Keypair> {
+    const wallet = Keypair.generate();
+    await this.fund(wallet.publicKey, sol);
+    return wallet;
+  }
+
+  /** A GET from the sequencer's API. */
+  async api<T>(path: string): Promise<T> {
+    const response = await fetch(`${this.ready.api_url}${path}`);
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as T;
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((resolve) => this.process.once("exit", resolve));
+    this.process.kill("SIGTERM");
+    await ended;
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Asks again until there is an answer; the chain's own slots are what is waited for. */
+export async function until<T>(what: string, ask: () => Promise<T | undefined | null | false>): Promise<T> {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    const answer = await ask().catch(() => undefined);
+    if (answer) return answer;
+    if (Date.now() > deadline) throw new Error(`${what} did not happen within a minute`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** The code of the Anchor error with which a call failed. */
+export async function refusal(call: Promise<unknown>): Promise<string> {
+  try {
+    await call;
+  } catch (error) {
+    if (error instanceof anchor.AnchorError) return error.error.errorCode.code;
+    const logs: string[] = (error as { logs?: string[] }).logs ?? [];
+    const parsed = anchor.AnchorError.parse(logs);
+    if (parsed) return parsed.error.errorCode.code;
+    throw error;
+  }
+  throw new Error("the call went through, and should not have");
+}
+
+export const u64 = (value: bigint | number) => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
+};
