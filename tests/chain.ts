@@ -102,6 +102,15 @@ export class Network {
     return (await response.json()) as T;
   }
 
+  /** Address of the inbox page that the next message goes to. */
+  async inboxPage(rollup = this.rollup): Promise<PublicKey> {
+    const { inboxCount } = await this.settlement.account.rollup.fetch(rollup);
+    return PublicKey.findProgramAddressSync(
+      [Buffer.from("inbox"), rollup.toBuffer(), u64(Math.floor(inboxCount.toNumber() / 128))],
+      this.settlement.programId,
+    )[0];
+  }
+
   async stop(): Promise<void> {
     const ended = new Promise((resolve) => this.process.once("exit", resolve));
     this.process.kill("SIGTERM");
@@ -140,3 +149,17 @@ export const u64 = (value: bigint | number) => {
   bytes.writeBigUInt64LE(BigInt(value));
   return bytes;
 };
+
+/** Answer of `GET /v1/outbox/{index}`. */
+export interface OutboxProof {
+  index: number;
+  batch: number;
+  count: number;
+  siblings: string[];
+}
+
+/** A proof's siblings without the empty levels at the top, as instruction data. */
+export function trim(proof: OutboxProof): number[][] {
+  const depth = Math.ceil(Math.log2(Math.max(proof.count, 1)));
+  return proof.siblings.slice(0, depth).map((hash) => [...Buffer.from(hash, "hex")]);
+}
