@@ -55,6 +55,13 @@ describe("bridge", () => {
       return last?.payable && network.api<OutboxProof>(`/v1/outbox/${last.index}`);
     });
 
+  /** The page on which the bridge marks this withdrawal as paid. */
+  const paidPage = (p: OutboxProof) =>
+    Address.findProgramAddressSync(
+      [Buffer.from("paid"), network.rollup.toBuffer(), u64(Math.floor(p.index / 4_096))],
+      network.bridge.programId,
+    )[0];
+
   const args = (p: OutboxProof, amount: number) => ({
     batch: new BN(p.batch),
     index: new BN(p.index),
@@ -77,7 +84,7 @@ describe("bridge", () => {
     const withdraw = (lamports: number) =>
       network.bridge.methods
         .withdrawSol(args(found, lamports))
-        .accountsPartial({ payer: network.provider.publicKey, recipient, rollup: network.rollup })
+        .accountsPartial({ payer: network.provider.publicKey, recipient, rollup: network.rollup, paidPage: paidPage(found) })
         .rpc();
     assert.equal(await refusal(withdraw(amount + 1)), "WrongProof");
     await withdraw(amount);
@@ -99,7 +106,7 @@ describe("bridge", () => {
       .depositToken({ owner: alice.publicKey, amount: new BN(700) })
       .accountsPartial({
         depositor: alice.publicKey,
-        depositorTokens: wallet.address,
+        source: wallet.address,
         mint,
         rollup: network.rollup,
         inboxPage: await network.inboxPage(),
@@ -119,6 +126,7 @@ describe("bridge", () => {
         recipient,
         mint,
         rollup: network.rollup,
+        paidPage: paidPage(found),
         tokenProgram: TOKEN_PROGRAM_ID,
       })
       .rpc();

@@ -72,7 +72,7 @@ pub struct WithdrawSol<'info> {
         seeds = [
             seeds::PAID_PAGE,
             rollup.key().as_ref(),
-            &PaidPage::number(args.index).to_le_bytes()
+            &PaidPage::number(args.index).to_le_bytes()[..]
         ],
         bump
     )]

@@ -83,7 +83,7 @@ pub struct WithdrawToken<'info> {
         seeds = [
             seeds::PAID_PAGE,
             rollup.key().as_ref(),
-            &PaidPage::number(args.index).to_le_bytes()
+            &PaidPage::number(args.index).to_le_bytes()[..]
         ],
         bump
     )]

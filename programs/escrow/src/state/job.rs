@@ -7,17 +7,15 @@ use anchor_lang::prelude::*;
 
 /// What has become of a job. It leaves `Open` once.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug, PartialEq, Eq)]
-#[borsh(use_discriminant = true)]
-#[repr(u8)]
 pub enum JobStatus {
     /// Waits for its result, or for its deadline.
-    Open = 0,
+    Open,
     /// Ran; the output is in the account, the price was paid.
-    Settled = 1,
+    Settled,
     /// Did not run on L2; refunded.
-    Declined = 2,
+    Declined,
     /// Was not consumed before its deadline; refunded.
-    Refunded = 3,
+    Refunded,
 }
 
 /// `["job", rollup, client, nonce]`: a job, the lamports locked for it, and its result.
