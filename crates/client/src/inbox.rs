@@ -10,7 +10,8 @@ use crate::pda;
 use crate::rpc::{Rpc, RpcError, Severity};
 use anchor_lang::Discriminator;
 use assay_ledger::Hash;
-use assay_ledger::inbox::{GENESIS, MessageKind, chain_next};
+use assay_ledger::inbox::{Message, MessageKind, chain_next};
+use assay_ledger::state::InboxHead;
 use settlement::constants::PAGE_ENTRIES;
 use settlement::state::Rollup;
 use solana_client::rpc_client::GetConfirmedSignaturesForAddress2Config;
@@ -30,10 +31,8 @@ const SIGNATURES: usize = 1_000;
 pub struct InboxMessage {
     /// From 0.
     pub index: u64,
-    /// Who sent it.
-    pub kind: MessageKind,
-    /// Its payload.
-    pub payload: Vec<u8>,
+    /// Who sent it, and what.
+    pub message: Message,
     /// The inbox chain's value after it.
     pub chain: Hash,
     /// The transaction that sent it.
@@ -76,8 +75,7 @@ impl InboxError {
 
 /// Reads a rollup's inbox in order.
 #[derive(Clone, Debug)]
-pub struct InboxReader {
-    rpc: Rpc,
+pub struct Reader {
     rollup: Pubkey,
     next: u64,
     chain: Hash,
@@ -95,59 +93,73 @@ struct Candidate {
     slot: u64,
 }
 
-impl InboxReader {
-    /// A reader from the first message on.
-    pub fn new(rpc: Rpc, rollup: Pubkey) -> Self {
-        Self::resume(rpc, rollup, 0, GENESIS)
-    }
-
-    /// A reader from message `next` on, before which the chain's value was `chain`.
-    pub fn resume(rpc: Rpc, rollup: Pubkey, next: u64, chain: Hash) -> Self {
+impl Reader {
+    /// A reader of the messages after `from` ([`InboxHead`] `{ cursor: 0, chain: GENESIS }` for
+    /// all of them).
+    pub fn new(rollup: Pubkey, from: InboxHead) -> Self {
         Self {
-            rpc,
             rollup,
-            next,
-            chain,
+            next: from.cursor,
+            chain: from.chain,
             seen: HashSet::new(),
             candidates: Vec::new(),
         }
     }
 
-    /// The next message's index and the chain's value before it.
-    pub fn position(&self) -> (u64, Hash) {
-        (self.next, self.chain)
+    /// The next message's index.
+    pub fn next(&self) -> u64 {
+        self.next
     }
 
-    /// Reads all messages that there are. An error leaves the position after the last message
-    /// that was read before; those are lost to the caller only if it drops `messages`.
-    pub async fn read(&mut self, messages: &mut Vec<InboxMessage>) -> Result<(), InboxError> {
-        let rollup = accounts::rollup(&self.rpc, &self.rollup).await?;
-        if rollup.inbox_count == self.next {
-            return match rollup.inbox_chain == self.chain {
-                true => Ok(()),
-                false => Err(InboxError::Diverged { index: self.next }),
-            };
+    /// How far the inbox was read.
+    pub fn position(&self) -> InboxHead {
+        InboxHead {
+            cursor: self.next,
+            chain: self.chain,
         }
-        if rollup.inbox_count < self.next {
+    }
+
+    /// Reads the messages that there are by now, in order; none if there are no new ones. What
+    /// comes before an error is returned first, and the error at the next call.
+    pub async fn read(&mut self, rpc: &Rpc) -> Result<Vec<InboxMessage>, InboxError> {
+        let mut messages = Vec::new();
+        match self.read_into(rpc, &mut messages).await {
+            Err(error) if messages.is_empty() => Err(error),
+            _ => Ok(messages),
+        }
+    }
+
+    async fn read_into(
+        &mut self,
+        rpc: &Rpc,
+        messages: &mut Vec<InboxMessage>,
+    ) -> Result<(), InboxError> {
+        let rollup = accounts::rollup(rpc, &self.rollup).await?;
+        if rollup.inbox_count < self.next
+            || rollup.inbox_count == self.next && rollup.inbox_chain != self.chain
+        {
             return Err(InboxError::Diverged { index: self.next });
         }
         while self.next < rollup.inbox_count {
             let page = self.next / PAGE_ENTRIES as u64;
-            let values = self.values(&rollup, page).await?;
-            self.gather(page).await?;
-            let taken = self.take(&rollup, page, &values, messages)?;
-            let address = pda::inbox_page(&self.rollup, page);
+            let values = self.values(rpc, &rollup, page).await?;
+            self.gather(rpc, page).await?;
+            let (before, taken) = (self.next, self.take(&rollup, page, &values, messages)?);
             if taken == PAGE_ENTRIES as u64 {
-                self.candidates.retain(|c| c.page != address);
+                self.candidates.clear();
                 self.seen.clear();
+            }
+            if self.next == before {
+                // The page was read before its newest messages came.
+                break;
             }
         }
         Ok(())
     }
 
     /// What L1 keeps of a page.
-    async fn values(&self, rollup: &Rollup, page: u64) -> Result<Values, InboxError> {
-        if let Some(page) = accounts::inbox_page(&self.rpc, &self.rollup, page).await? {
+    async fn values(&self, rpc: &Rpc, rollup: &Rollup, page: u64) -> Result<Values, InboxError> {
+        if let Some(page) = accounts::inbox_page(rpc, &self.rollup, page).await? {
             let count = usize::try_from(page.count).unwrap_or(usize::MAX);
             let entries = page.entries.iter().take(count);
             return Ok(Values::Each(entries.map(|e| e.chain).collect()));
@@ -155,7 +167,7 @@ impl InboxReader {
         // Closed, because all its messages are final: what is known is the value after it.
         let last = rollup.inbox_count.saturating_sub(1) / PAGE_ENTRIES as u64;
         for later in page + 1..=last {
-            if let Some(later_page) = accounts::inbox_page(&self.rpc, &self.rollup, later).await? {
+            if let Some(later_page) = accounts::inbox_page(rpc, &self.rollup, later).await? {
                 return Ok(Values::Closed {
                     from: later * PAGE_ENTRIES as u64,
                     chain: later_page.chain_before,
@@ -169,15 +181,14 @@ impl InboxReader {
     }
 
     /// Adds the messages of all new transactions that touched the page.
-    async fn gather(&mut self, page: u64) -> Result<(), InboxError> {
+    async fn gather(&mut self, rpc: &Rpc, page: u64) -> Result<(), InboxError> {
         let address = pda::inbox_page(&self.rollup, page);
         let mut signatures = Vec::new();
         let mut before = None;
         loop {
-            let part = self
-                .rpc
+            let part = rpc
                 .retry(|| {
-                    self.rpc.client().get_signatures_for_address_with_config(
+                    rpc.client().get_signatures_for_address_with_config(
                         &address,
                         GetConfirmedSignaturesForAddress2Config {
                             before,
@@ -207,7 +218,7 @@ impl InboxReader {
             if self.seen.contains(&signature) {
                 continue;
             }
-            if let Some(transaction) = self.rpc.transaction(&signature).await? {
+            if let Some(transaction) = rpc.transaction(&signature).await? {
                 let found = enqueued(&transaction, &self.rollup, &address);
                 let slot = transaction.slot;
                 self.candidates
@@ -238,6 +249,12 @@ impl InboxReader {
         let mut taken = Vec::new();
         let (mut next, mut chain) = (self.next, self.chain);
         let mut left: Vec<Candidate> = self.candidates.clone();
+        if let Values::Closed { .. } = values {
+            // Without a value for each, the order in which the node lists them counts: those that
+            // were read before the page was closed come first.
+            let unread = (end - next) as usize;
+            left.drain(..left.len().saturating_sub(unread));
+        }
         while next < end {
             let place = (next - first) as usize;
             let expected = match values {
@@ -263,8 +280,10 @@ impl InboxReader {
             chain = chain_next(&chain, next, kind, &found.payload);
             taken.push(InboxMessage {
                 index: next,
-                kind,
-                payload: found.payload,
+                message: Message {
+                    kind,
+                    payload: found.payload,
+                },
                 chain,
                 signature: found.signature,
                 slot: found.slot,
