@@ -1,0 +1,261 @@
+//! Whole batches: what one is made of is what a verifier finds, and whatever is not so is found.
+
+mod common;
+
+use assay_ledger::batch::{Difference, Run, assemble, replay, tx_leaf};
+use assay_ledger::header::Header;
+use assay_ledger::inbox::{Job, MessageKind};
+use assay_ledger::request::Action;
+use assay_ledger::store::FullState;
+use assay_ledger::transaction::Transaction;
+use assay_ledger::transition::{Env, Fault, Invalid, apply};
+use assay_ledger::{Hash, SOL, codec, data};
+use common::*;
+
+const PARENT: Hash = [44; 32];
+
+/// What a "model" gives: something of what it was asked.
+fn output(program_root: &Hash, input: &[u8]) -> Hash {
+    assay_ledger::merkle::leaf(b"test", &[program_root, input])
+}
+
+fn run(runs: &[Run]) -> Result<Vec<Hash>, String> {
+    Ok(runs
+        .iter()
+        .map(|r| output(&r.program_root, &r.input))
+        .collect())
+}
+
+struct Made {
+    before: FullState,
+    after: FullState,
+    env: Env,
+    header: Header,
+    data: Vec<u8>,
+}
+
+/// Batch 2 with a bit of everything, made as a sequencer does.
+fn made() -> Made {
+    let mut before = small();
+    let env = env(2);
+    before.push_message(deposit(user(6).public(), SOL, 77));
+    for model in [0, 1] {
+        let job = Job {
+            job: [70; 32],
+            model,
+            max_price: 100,
+            output_bytes: 40,
+            input: vec![9; DIGITS],
+        };
+        before.push_message(message(MessageKind::Job, &job));
+    }
+    let mut state = before.clone();
+    state.start_batch();
+    let mut records = Vec::new();
+    let mut put = |state: &mut FullState, tx: Transaction, output_root| {
+        let result = apply(state, &env, &tx, output_root).unwrap();
+        records.push((tx, result));
+    };
+    let program_root = state.model(0).unwrap().program_root;
+    put(&mut state, Transaction::Inbox, [0; 32]);
+    for i in 0..40u8 {
+        let payer = user(i % 2);
+        let model = state.model(0).unwrap();
+        let input = vec![i % 17; DIGITS];
+        let root = output(&program_root, &input);
+        let action = infer(0, &model, input);
+        let tx = tx(&mut state, &env, &payer, SOL, action);
+        // From some point on the balances are too small: a failure has no output.
+        put(&mut state, tx, root);
+        if i == 3 {
+            put(
+                &mut state,
+                Transaction::Inbox,
+                output(&program_root, &[9; DIGITS]),
+            );
+            put(&mut state, Transaction::DeclineJob, [0; 32]);
+        }
+    }
+    let action = Action::Withdraw {
+        recipient: [8; 32],
+        amount: 11,
+    };
+    let tx = tx(&mut state, &env, &user(2), TOKEN, action);
+    put(&mut state, tx, [0; 32]);
+    let components = state.components();
+    let (header, data) = assemble(&env, PARENT, components, &records);
+    assert_eq!(header.tx_count, 44);
+    Made {
+        before,
+        after: state,
+        env,
+        header,
+        data,
+    }
+}
+
+/// The batch with other transactions in its data, committed to as they are.
+fn with_transactions(made: &Made, f: impl FnOnce(&mut Vec<Transaction>)) -> (Header, Vec<u8>) {
+    let mut transactions = codec::decode_all(&made.data).unwrap();
+    f(&mut transactions);
+    with_data(
+        made,
+        codec::encode(&transactions),
+        transactions.len() as u32,
+    )
+}
+
+fn with_data(made: &Made, data: Vec<u8>, tx_count: u32) -> (Header, Vec<u8>) {
+    let header = Header {
+        data_root: data::data_root(&data),
+        data_len: data.len() as u32,
+        tx_count,
+        ..made.header
+    };
+    (header, data)
+}
+
+#[test]
+fn a_batch_done_again_is_the_same() {
+    let mut made = made();
+    let mut state = made.before.clone();
+    let mut asked = Vec::new();
+    let replayed = replay(&mut state, &PARENT, &made.header, &made.data, |runs| {
+        asked = runs.to_vec();
+        run(runs)
+    })
+    .unwrap();
+    assert_eq!(state.components(), made.after.components());
+    assert_eq!(replayed.records.len(), 44);
+    let leaves: Vec<Hash> = replayed
+        .records
+        .iter()
+        .map(|(t, r)| tx_leaf(t, r))
+        .collect();
+    assert_eq!(leaves, replayed.leaves);
+    // Ten runs each of the first two users' balances, and the job.
+    let indices: Vec<u32> = asked.iter().map(|r| r.index).collect();
+    assert_eq!(asked.len(), 21);
+    assert!(indices.contains(&5) && indices.is_sorted());
+    let job = asked.iter().find(|r| r.index == 5).unwrap();
+    assert_eq!(job.input, vec![9; DIGITS]);
+    // And once more on top: its parent is another now.
+    let again = replay(
+        &mut state,
+        &made.header.hash(),
+        &made.header,
+        &made.data,
+        run,
+    );
+    assert_eq!(again, Err(Difference::Parent));
+}
+
+/// Replays and expects a difference, and the state as it was.
+fn differs(made: &Made, header: &Header, data: &[u8]) -> Difference<String> {
+    let mut state = made.before.clone();
+    let before = state.components();
+    let difference = replay(&mut state, &PARENT, header, data, run)
+        .map(|_| ())
+        .unwrap_err();
+    assert_eq!(state.components(), before);
+    assert_eq!(state.next_message(), made.before.next_message());
+    difference
+}
+
+#[test]
+fn whatever_a_header_says_wrongly_is_found() {
+    let made = made();
+    let good = made.header;
+    let header = |f: &dyn Fn(&mut Header)| {
+        let mut header = good;
+        f(&mut header);
+        differs(&made, &header, &made.data)
+    };
+    assert_eq!(header(&|h| h.parent[0] ^= 1), Difference::Parent);
+    assert_eq!(header(&|h| h.rules += 1), Difference::Version);
+    assert_eq!(header(&|h| h.codec += 1), Difference::Version);
+    assert_eq!(header(&|h| h.params.max_records = 43), Difference::Limits);
+    assert_eq!(
+        header(&|h| h.params.max_data = h.data_len - 1),
+        Difference::Limits
+    );
+    assert_eq!(header(&|h| h.data_len += 1), Difference::NotItsData);
+    assert_eq!(header(&|h| h.data_root[0] ^= 1), Difference::NotItsData);
+    assert_eq!(header(&|h| h.tx_count -= 1), Difference::Malformed);
+    assert_eq!(header(&|h| h.tx_root[0] ^= 1), Difference::TxRoot);
+    assert_eq!(
+        header(&|h| h.state.accounts.root[0] ^= 1),
+        Difference::State
+    );
+    assert_eq!(header(&|h| h.state.inbox.cursor -= 1), Difference::State);
+    assert_eq!(header(&|h| h.state.units += 1), Difference::State);
+    let signature = Difference::Transaction {
+        index: 1,
+        fault: Fault::Invalid(Invalid::Signature),
+    };
+    assert_eq!(header(&|h| h.rollup[0] ^= 1), signature);
+    // Another number makes the models callable or not; here it is what is signed that stays good.
+    assert_eq!(header(&|h| h.number = 1), Difference::TxRoot);
+    assert_eq!(header(&|h| h.sequencer[0] ^= 1), Difference::State);
+    assert_eq!(
+        header(&|h| h.params.sequencer_share += 100),
+        Difference::State
+    );
+}
+
+#[test]
+fn whatever_the_data_does_wrongly_is_found() {
+    let made = made();
+    let forged = with_transactions(&made, |t| {
+        let Transaction::Infer { signature, .. } = &mut t[9] else {
+            panic!()
+        };
+        signature[40] ^= 1;
+    });
+    let at = |index, fault: Invalid| Difference::Transaction {
+        index,
+        fault: Fault::Invalid(fault),
+    };
+    let find = |(header, data): (Header, Vec<u8>)| differs(&made, &header, &data);
+    assert_eq!(find(forged), at(9, Invalid::Signature));
+    // A signature that only the whole batch shows as bad: the first one is named all the same.
+    let swapped = with_transactions(&made, |t| t.swap(2, 4));
+    assert_eq!(find(swapped), at(2, Invalid::Signature));
+    let skipped = with_transactions(&made, |t| {
+        t.remove(0);
+    });
+    // The job is taken for the deposit, and so on: all results are others.
+    assert_eq!(find(skipped), Difference::TxRoot);
+    let invented = with_transactions(&made, |t| t.push(Transaction::Inbox));
+    assert_eq!(find(invented), at(44, Invalid::NoMessage));
+    let dropped = with_transactions(&made, |t| {
+        t.pop();
+    });
+    assert_eq!(find(dropped), Difference::TxRoot);
+    let mut data = made.data.clone();
+    data.push(0);
+    assert_eq!(find(with_data(&made, data, 44)), Difference::Malformed);
+    let hidden = with_data(&made, made.data.clone(), 43);
+    assert_eq!(find(hidden), Difference::Malformed);
+}
+
+#[test]
+fn another_output_is_another_leaf() {
+    let made = made();
+    let mut state = made.before.clone();
+    let other = |runs: &[Run]| {
+        let mut roots = run(runs)?;
+        roots[3][0] ^= 1;
+        Ok::<_, String>(roots)
+    };
+    let difference = replay(&mut state, &PARENT, &made.header, &made.data, other);
+    assert_eq!(difference, Err(Difference::TxRoot));
+    let none = |_: &[Run]| Ok::<_, String>(Vec::new());
+    let difference = replay(&mut state, &PARENT, &made.header, &made.data, none);
+    assert_eq!(difference, Err(Difference::OutputCount));
+    let broken = |_: &[Run]| Err("no blob".to_string());
+    let difference = replay(&mut state, &PARENT, &made.header, &made.data, broken);
+    assert_eq!(difference, Err(Difference::Outputs("no blob".to_string())));
+    assert_eq!(Env::from(&made.header), made.env);
+    assert!(replay(&mut state, &PARENT, &made.header, &made.data, run).is_ok());
+}
