@@ -453,7 +453,7 @@ impl TestRollup {
         let sender = seeds::sender(program, &self.address);
         let instruction = self.enqueue_instruction(&payer.pubkey(), &sender, payload);
         self.svm
-            .send_as(Wire::Legacy, &[instruction], &[payer], &[sender])
+            .send_as(Wire::V1, &[instruction], &[payer], &[sender])
     }
 
     /// Enqueues a forced transfer of `sender`'s.

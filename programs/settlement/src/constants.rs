@@ -16,6 +16,6 @@ pub const MAX_DATA: u32 = MAX_CHUNKS * CHUNK as u32;
 /// Basis points of a whole.
 pub const BASIS_POINTS: u16 = 10_000;
 /// Version of the batch codec that this program settles.
-pub const CODEC_VERSION: u8 = 1;
+pub use assay_ledger::codec::VERSION as CODEC_VERSION;
 /// Version of the layout of every account of this program.
 pub const ACCOUNT_VERSION: u8 = 1;

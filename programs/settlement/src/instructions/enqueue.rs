@@ -11,6 +11,10 @@ use assay_ledger::inbox::{
     Deposit, Forced, Job, MAX_JOB_INPUT, MAX_PAYLOAD, MessageKind, chain_next,
 };
 
+/// Bytes of a job's encoding before its input: job, model, max_price, output_bytes and the
+/// input's length.
+const JOB_HEAD: usize = 32 + 4 + 8 + 4 + 4;
+
 /// Accounts of `enqueue`.
 #[derive(Accounts)]
 pub struct Enqueue<'info> {
@@ -53,6 +57,13 @@ impl Enqueue<'_> {
         match kind {
             MessageKind::Deposit => decode::<Deposit>(payload).map(drop),
             MessageKind::Job => {
+                // Before decoding, as borsh allocates what the input's length field asks for.
+                let input = payload.len().checked_sub(JOB_HEAD);
+                let length = payload.get(JOB_HEAD - 4..JOB_HEAD);
+                require!(
+                    input.is_some_and(|input| length == Some(&(input as u32).to_le_bytes()[..])),
+                    SettlementError::BadMessage
+                );
                 let job = decode::<Job>(payload)?;
                 require!(
                     job.input.len() <= MAX_JOB_INPUT,
