@@ -216,16 +216,18 @@ impl Builder {
         }
         let new_node = renumbered(&node_used);
         let new_parameter = renumbered(&parameter_used);
-        let kept = |used: &[bool]| used.to_vec().into_iter();
-        let origins = kept(&node_used)
+        let origins = node_used
+            .iter()
             .zip(origins)
             .filter_map(|(used, origin)| used.then_some(origin))
             .collect();
-        let parameters: Vec<Tensor> = kept(&parameter_used)
+        let parameters: Vec<Tensor> = parameter_used
+            .iter()
             .zip(parameters)
             .filter_map(|(used, tensor)| used.then_some(tensor))
             .collect();
-        let nodes = kept(&node_used)
+        let nodes = node_used
+            .iter()
             .zip(program.nodes)
             .filter_map(|(used, node)| used.then_some(node))
             .map(|node| Node {

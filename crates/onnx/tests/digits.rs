@@ -56,9 +56,9 @@ fn assert_bars(figures: &Figures) {
     assert!(figures.float_accuracy >= 0.98);
     assert!((figures.accuracy - figures.float_accuracy).abs() <= 0.005);
     assert!(figures.agreement >= 0.995);
-    // Where a sum lies on a half, our rounding and onnxruntime's part by one, and layers add up.
-    assert!(figures.logits.largest() <= 3, "{}", figures.logits);
-    assert!(figures.logits.agreement() >= 0.5, "{}", figures.logits);
+    // A sum that lies on a half by chance is rounded up here and to even there; later layers carry it on.
+    assert!(figures.logits.largest() <= 1, "{}", figures.logits);
+    assert!(figures.logits.agreement() >= 0.999, "{}", figures.logits);
 }
 
 #[test]
@@ -113,14 +113,16 @@ fn ports_are_the_graphs() {
         assert!(outputs[0].quantisation.is_some() && outputs[1].quantisation.is_none());
         let types: Vec<_> = parameters.iter().map(|p| *p.ty()).collect();
         assert_eq!(types, program.program().parameters);
-        println!(
-            "{:?}",
-            program
-                .program()
-                .nodes
-                .iter()
-                .map(|n| n.op.kind())
-                .collect::<Vec<_>>()
+        let kinds: Vec<_> = program
+            .program()
+            .nodes
+            .iter()
+            .map(|n| n.op.kind())
+            .collect();
+        assert_eq!(
+            kinds.join(" "),
+            "Reshape Conv2d Conv2d Add MaxPool2d Conv2d Lookup Conv2d Conv2d Add AvgPool2d \
+             Transpose Reshape MatMul MatMul ArgMax"
         );
     }
 }
