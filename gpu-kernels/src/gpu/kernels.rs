@@ -22,6 +22,7 @@ pub const MAX_PARAMETER_BYTES: usize = 256;
 pub enum Kernel {
     MatMul,
     Conv2d,
+    Conv2dDepthwise,
     Conv2dGrouped,
     Add,
     Lookup,
@@ -44,9 +45,10 @@ macro_rules! shader {
 
 impl Kernel {
     /// All of them, each at its own index.
-    pub const ALL: [Kernel; 11] = [
+    pub const ALL: [Kernel; 12] = [
         Kernel::MatMul,
         Kernel::Conv2d,
+        Kernel::Conv2dDepthwise,
         Kernel::Conv2dGrouped,
         Kernel::Add,
         Kernel::Lookup,
@@ -62,6 +64,9 @@ impl Kernel {
         match self {
             Kernel::MatMul => shader!("matmul", "grid", "divide", "wide", "dots", "epilogue"),
             Kernel::Conv2d => shader!("conv2d", "grid", "divide", "wide", "dots", "epilogue"),
+            Kernel::Conv2dDepthwise => {
+                shader!("conv2d_depthwise", "grid", "divide", "wide", "epilogue")
+            }
             Kernel::Conv2dGrouped => {
                 shader!(
                     "conv2d_grouped",
@@ -97,7 +102,7 @@ impl Kernel {
     /// the one after the last that it reads is the result.
     pub const fn reads(self) -> usize {
         match self {
-            Kernel::MatMul | Kernel::Conv2d | Kernel::Conv2dGrouped => 4,
+            Kernel::MatMul | Kernel::Conv2d | Kernel::Conv2dDepthwise | Kernel::Conv2dGrouped => 4,
             Kernel::Add | Kernel::Lookup => 2,
             Kernel::MaxPool
             | Kernel::AvgPool
@@ -114,6 +119,7 @@ impl Kernel {
             + match self {
                 Kernel::MatMul => size_of::<MatMul>(),
                 Kernel::Conv2d => size_of::<Conv2d>(),
+                Kernel::Conv2dDepthwise => size_of::<Conv2dDepthwise>(),
                 Kernel::Conv2dGrouped => size_of::<Conv2dGrouped>(),
                 Kernel::Add => size_of::<Add>(),
                 Kernel::Lookup => size_of::<Lookup>(),
@@ -207,6 +213,30 @@ parameters! {
         lo: i32,
         hi: i32,
     }
+    Conv2dDepthwise {
+        per_pixel: Divisor,
+        per_image: Divisor,
+        per_line: Divisor,
+        blocks: u32,
+        image_pixels: u32,
+        line_pixels: u32,
+        columns: u32,
+        height: u32,
+        breadth: u32,
+        x_pixel: u32,
+        window: Window,
+        pad_word: u32,
+        x_stride: u32,
+        w_stride: u32,
+        bias_stride: u32,
+        scales_stride: u32,
+        y_stride: u32,
+        y_pixel: u32,
+        requantised: u32,
+        zero_point: i32,
+        lo: i32,
+        hi: i32,
+    }
     Conv2dGrouped {
         per_pixel: Divisor,
         per_image: Divisor,
@@ -220,7 +250,6 @@ parameters! {
         breadth: u32,
         x_pixel: u32,
         group_channels: u32,
-        depthwise: u32,
         window: Window,
         pad_word: u32,
         x_stride: u32,

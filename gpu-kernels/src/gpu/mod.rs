@@ -35,7 +35,7 @@ pub mod worker;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, mpsc::Sender};
+use std::sync::Arc;
 
 use assay_tensor::{program::CheckedProgram, types::Tensor};
 
@@ -45,7 +45,7 @@ use crate::{
     Executor, ExecutorError, PreparedModel,
     error::{check_parameters, check_requests},
 };
-use worker::{Job, ModelId, ask};
+use worker::{Job, ModelId, Worker};
 
 /// A device that passed its self-test, as an executor. Its thread ends with the last of the
 /// executor and the models prepared on it.
@@ -53,7 +53,7 @@ use worker::{Job, ModelId, ask};
 pub struct GpuExecutor {
     info: AdapterInfo,
     name: String,
-    jobs: Sender<Job>,
+    worker: Arc<Worker>,
 }
 
 /// Opens the device `info`, one of [`adapters`], and tests it.
@@ -65,7 +65,7 @@ pub fn open_adapter(info: &AdapterInfo) -> Result<GpuExecutor, ExecutorError> {
     Ok(GpuExecutor {
         info: info.clone(),
         name: format!("wgpu ({info})"),
-        jobs: worker::start(info.clone(), faults::Faults::default())?,
+        worker: Arc::new(Worker::start(info.clone(), faults::Faults::default())?),
     })
 }
 
@@ -126,7 +126,7 @@ impl Executor for GpuExecutor {
         parameters: Arc<Vec<Tensor>>,
     ) -> Result<Box<dyn PreparedModel>, ExecutorError> {
         check_parameters(&program, &parameters)?;
-        let model = ask(&self.jobs, &self.name, |reply| Job::Prepare {
+        let model = self.worker.ask(|reply| Job::Prepare {
             program: program.clone(),
             parameters,
             reply,
@@ -134,8 +134,7 @@ impl Executor for GpuExecutor {
         Ok(Box::new(Prepared {
             program,
             model,
-            name: self.name.clone(),
-            jobs: self.jobs.clone(),
+            worker: self.worker.clone(),
         }))
     }
 }
@@ -144,8 +143,7 @@ impl Executor for GpuExecutor {
 struct Prepared {
     program: Arc<CheckedProgram>,
     model: ModelId,
-    name: String,
-    jobs: Sender<Job>,
+    worker: Arc<Worker>,
 }
 
 impl PreparedModel for Prepared {
@@ -154,7 +152,7 @@ impl PreparedModel for Prepared {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        ask(&self.jobs, &self.name, |reply| Job::Run {
+        self.worker.ask(|reply| Job::Run {
             model: self.model,
             count: requests.len(),
             requests: requests.concat(),
@@ -165,7 +163,6 @@ impl PreparedModel for Prepared {
 
 impl Drop for Prepared {
     fn drop(&mut self) {
-        // If the thread has ended there is nothing to release.
-        let _ = self.jobs.send(Job::Release(self.model));
+        self.worker.tell(Job::Release(self.model));
     }
 }

@@ -49,55 +49,82 @@ pub enum Job {
     Release(ModelId),
 }
 
-/// Starts the thread of device `info`, and gives its jobs' sender once the device is open and
-/// has passed its self-test. The thread ends when all senders are gone.
-pub(super) fn start(info: AdapterInfo, faults: Faults) -> Result<Sender<Job>, ExecutorError> {
-    let (jobs, inbox) = mpsc::channel();
-    let (ready, opened) = mpsc::channel();
-    let name = info.to_string();
-    let failed = |detail: String| ExecutorError::Device {
-        adapter: name.clone(),
-        detail,
-    };
-    thread::Builder::new()
-        .name(format!("gpu {name}"))
-        .spawn(move || {
-            let mut worker = Worker {
-                info,
-                faults,
-                engine: None,
-                models: HashMap::new(),
-                next: 0,
-            };
-            let open = worker
-                .engine()
-                .map_err(|error| error.into_error(&worker.info));
-            let failed = open.is_err();
-            if ready.send(open).is_err() || failed {
-                return;
-            }
-            worker.work(&inbox);
-        })
-        .map_err(|error| failed(error.to_string()))?;
-    opened
-        .recv()
-        .map_err(|_| failed("its thread ended".into()))??;
-    Ok(jobs)
+/// The thread of a device. Dropping it waits until the thread has let go of the device: drivers
+/// do not bear that while the process ends.
+#[derive(Debug)]
+pub(super) struct Worker {
+    name: String,
+    jobs: Option<Sender<Job>>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
-/// Sends a job and waits for the answer. `name` is the device's, for the error.
-pub(super) fn ask<T>(
-    jobs: &Sender<Job>,
-    name: &str,
-    job: impl FnOnce(Reply<T>) -> Job,
-) -> Result<T, ExecutorError> {
-    let (reply, answer) = mpsc::channel();
-    let ended = || ExecutorError::Device {
-        adapter: name.to_owned(),
-        detail: "its thread ended".into(),
-    };
-    jobs.send(job(reply)).map_err(|_| ended())?;
-    answer.recv().map_err(|_| ended())?
+impl Worker {
+    /// Starts the thread of device `info`; it is there once the device is open and has passed
+    /// its self-test.
+    pub fn start(info: AdapterInfo, faults: Faults) -> Result<Self, ExecutorError> {
+        let (jobs, inbox) = mpsc::channel();
+        let (ready, opened) = mpsc::channel();
+        let name = info.to_string();
+        let failed = |detail: String| ExecutorError::Device {
+            adapter: name.clone(),
+            detail,
+        };
+        let thread = thread::Builder::new()
+            .name(format!("gpu {name}"))
+            .spawn(move || {
+                let mut state = State {
+                    info,
+                    faults,
+                    engine: None,
+                    models: HashMap::new(),
+                    next: 0,
+                };
+                let open = state
+                    .engine()
+                    .map_err(|error| error.into_error(&state.info));
+                let failed = open.is_err();
+                if ready.send(open).is_err() || failed {
+                    return;
+                }
+                state.work(&inbox);
+            })
+            .map_err(|error| failed(error.to_string()))?;
+        let ended = |_| failed("its thread ended".into());
+        opened.recv().map_err(ended).flatten()?;
+        Ok(Self {
+            name,
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })
+    }
+
+    /// Sends a job and waits for the answer.
+    pub fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, ExecutorError> {
+        let (reply, answer) = mpsc::channel();
+        self.tell(job(reply));
+        answer.recv().map_err(|_| ExecutorError::Device {
+            adapter: self.name.clone(),
+            detail: "its thread ended".into(),
+        })?
+    }
+
+    /// Sends a job that has no answer. If the thread has ended nothing is left to do.
+    pub fn tell(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            let _ = jobs.send(job);
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(adapter = %self.name, "the device's thread panicked");
+        }
+    }
 }
 
 /// A prepared program, and what it has on the device as that is now.
@@ -127,7 +154,7 @@ impl Opening {
     }
 }
 
-struct Worker {
+struct State {
     info: AdapterInfo,
     faults: Faults,
     engine: Option<Engine>,
@@ -135,7 +162,7 @@ struct Worker {
     next: ModelId,
 }
 
-impl Worker {
+impl State {
     fn work(&mut self, inbox: &Receiver<Job>) {
         // Whoever asked may have gone; then the answer is for nobody.
         while let Ok(job) = inbox.recv() {

@@ -1,5 +1,5 @@
-// Op::Conv2d with groups whose channels do not fill words, the depthwise one above all: one
-// pixel by 4 output channels an item, byte by byte.
+// Op::Conv2d with groups whose channels do not fill words: one pixel by 4 output channels an
+// item, byte by byte.
 // Twin: assay_tensor's evaluation of Op::Conv2d.
 // Includes: grid, divide, wide, bytes, epilogue.
 
@@ -21,7 +21,6 @@ struct Params {
     breadth: u32,
     x_pixel: u32,              // words of a pixel of the input
     group_channels: u32,       // input channels of a group
-    depthwise: u32,            // 1: output channel i reads input channel i alone
     kernel_height: u32,
     kernel_width: u32,
     stride_y: u32,
@@ -51,6 +50,10 @@ struct Params {
 @group(0) @binding(4) var<storage, read> scales: array<i32>;
 @group(0) @binding(5) var<storage, read_write> y: array<u32>;
 
+fn first_channel(column: u32) -> u32 {
+    return divide(min(column, p.columns - 1u), p.per_group) * p.group_channels;
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let item = item_of(group, lane, p.begin, p.width);
@@ -66,13 +69,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let out_line = divide(in_image, p.per_line);
     let out_column = in_image - out_line * p.line_pixels;
 
-    let last = p.columns - 1u;
     // The first input channel of each of the four output channels.
-    var first: vec4<u32>;
-    for (var i = 0u; i < 4u; i++) {
-        first[i] = divide(min(block * 4u + i, last), p.per_group) * p.group_channels;
-    }
+    let first = vec4<u32>(
+        first_channel(block * 4u),
+        first_channel(block * 4u + 1u),
+        first_channel(block * 4u + 2u),
+        first_channel(block * 4u + 3u),
+    );
     let start = request * p.x_stride + image * p.height * p.breadth * p.x_pixel;
+    let pad = unpack4xI8(p.pad_word);
     var w = request * p.w_stride + block;
     var acc = vec4<u32>();
     for (var u = 0u; u < p.kernel_height; u++) {
@@ -82,17 +87,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let inside = line < p.height && column < p.breadth;
             let at = start + select(0u, (line * p.breadth + column) * p.x_pixel, inside);
             for (var c = 0u; c < p.group_channels; c++) {
-                var taps = unpack4xI8(p.pad_word);
-                if inside {
-                    if p.depthwise == 1u {
-                        taps = unpack4xI8(x[at + block]);
-                    } else {
-                        for (var i = 0u; i < 4u; i++) {
-                            let channel = first[i] + c;
-                            taps[i] = byte_of(x[at + (channel >> 2u)], channel);
-                        }
-                    }
-                }
+                let channel = first + vec4<u32>(c);
+                let bytes = vec4<i32>(
+                    byte_of(x[at + (channel.x >> 2u)], channel.x),
+                    byte_of(x[at + (channel.y >> 2u)], channel.y),
+                    byte_of(x[at + (channel.z >> 2u)], channel.z),
+                    byte_of(x[at + (channel.w >> 2u)], channel.w),
+                );
+                let taps = select(pad, bytes, inside);
                 acc += bitcast<vec4<u32>>(taps * unpack4xI8(weights[w]));
                 w += p.blocks;
             }

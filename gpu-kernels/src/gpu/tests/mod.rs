@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use assay_tensor::{program::CheckedProgram, random, types::Tensor};
 
-use super::{AdapterInfo, GpuExecutor, adapters, faults::Faults, worker};
+use super::{AdapterInfo, GpuExecutor, adapters, faults::Faults, worker::Worker};
 use crate::{Executor, ExecutorError, reference::Reference};
 
 /// All devices, or none with a word about it: a test that had nothing to run on has not passed
@@ -26,7 +26,7 @@ fn open_with(info: &AdapterInfo, faults: &Faults) -> Result<GpuExecutor, Executo
     Ok(GpuExecutor {
         info: info.clone(),
         name: info.to_string(),
-        jobs: worker::start(info.clone(), faults.clone())?,
+        worker: Arc::new(Worker::start(info.clone(), faults.clone())?),
     })
 }
 
