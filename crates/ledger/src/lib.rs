@@ -1,13 +1,4 @@
-//! The L2 ledger: what a batch says, what a transaction does, and what commits to both.
-//!
-//! * [`state`]: the components of the state root
-//! * [`request`], [`transaction`], [`result`]: a transaction as signed, as shipped, and what came of it
-//! * [`signature`]: the one signature rule
-//! * [`transition`]: what a transaction does; [`witness`]: the part of the state it needs for that
-//! * `store`: the whole state in memory (feature `std`); [`tree`]: its Merkle trees
-//! * [`inbox`], [`outbox`]: messages from and to L1
-//! * [`header`]: a batch's header; [`batch`]: making a batch and doing it again
-//! * [`codec`]: a batch's data, what is in it; [`data`]: its bytes in chunks
+#![doc = include_str!("../README.md")]
 #![cfg_attr(not(feature = "std"), no_std)]
 extern crate alloc;
 

@@ -33,7 +33,7 @@ struct World {
 }
 
 fn mint(b: u8) -> Key {
-    if b % 3 == 0 { TOKEN } else { SOL }
+    if b.is_multiple_of(3) { TOKEN } else { SOL }
 }
 
 /// A few sums, small ones above all.
@@ -99,7 +99,7 @@ impl World {
                     amount
                 };
                 self.queued.push_back(Some((mint, amount)));
-                return deposit(who(a), mint, amount);
+                deposit(who(a), mint, amount)
             }
             1 => message(
                 MessageKind::Job,
