@@ -13,6 +13,8 @@ pub mod deploy;
 pub mod http;
 pub mod inbox;
 pub mod instructions;
+pub mod l1;
+pub mod l2;
 pub mod pda;
 pub mod rpc;
 pub mod sender;
