@@ -17,7 +17,7 @@ pub(crate) enum Layout {
 }
 
 /// A value of the program, named by its place in [`Builder`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ValueId(usize);
 
 /// A value: its shape in the graph's order, and the operands that hold it.

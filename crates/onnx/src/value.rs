@@ -87,6 +87,19 @@ impl Function {
         }
     }
 
+    /// This function of `entries` of another value.
+    pub fn behind(&self, of: ValueId, entries: &[i8]) -> Self {
+        let at = |i: usize| match entries.get(i) {
+            Some(entry) => self.table[(i16::from(*entry) + 128) as usize],
+            None => f32::NAN,
+        };
+        Self {
+            of,
+            table: Rc::new(std::array::from_fn(at)),
+            affine: None,
+        }
+    }
+
     /// The same function of another value.
     pub fn of(&self, of: ValueId) -> Self {
         Self { of, ..self.clone() }

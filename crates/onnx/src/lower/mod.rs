@@ -32,6 +32,8 @@ pub(crate) struct Lowering<'a> {
     budget: Budget,
     builder: Builder,
     values: HashMap<&'a str, Value>,
+    /// The values that are tables of other values, with their tables.
+    lookups: HashMap<ValueId, (ValueId, Rc<[i8]>)>,
     /// The inputs' ports, and what the program calls them.
     inputs: Vec<(Port, ValueId)>,
 }
@@ -56,6 +58,7 @@ pub(crate) fn lower(mut graph: Graph, limits: &Limits) -> Result<Imported, Impor
         budget,
         builder: Builder::default(),
         values: HashMap::new(),
+        lookups: HashMap::new(),
         inputs: Vec::new(),
     };
     for (name, constant) in &constants {

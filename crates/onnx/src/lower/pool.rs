@@ -1,12 +1,16 @@
 //! Windows, pooling, and means over an image.
 
-use assay_tensor::op::{Op, Window};
-use assay_tensor::types::{DType, Shape};
+use assay_tensor::check::MAX_READ_RANGES;
+use assay_tensor::op::{Epilogue, Op, OutputRange, Requant, Window};
+use assay_tensor::program::Operand;
+use assay_tensor::types::{DType, Shape, Tensor};
 
 use super::Lowering;
+use super::quantise::out_of_range;
 use crate::builder::{Layout, ValueId};
 use crate::error::ImportError;
 use crate::node::NodeView;
+use crate::scale::Dyadic;
 use crate::value::{Average, Clamp, Real, Value};
 
 /// The window that a node's attributes describe over an image of `size`, and the size of the result.
@@ -159,8 +163,16 @@ impl Lowering<'_> {
             let (window, dims) = window(this, x)?;
             let shape =
                 Shape::new(&dims).ok_or_else(|| node.shape_error("its result is too large"))?;
-            let operand = this.builder.operand(x, Layout::ChannelsLast);
-            let op = Op::MaxPool2d(window);
+            let layout = Layout::ChannelsLast;
+            let mut operand = this.builder.operand(x, layout);
+            let mut op = window;
+            if u64::from(window.kernel[0]) * u64::from(window.kernel[1]) > MAX_READ_RANGES {
+                // The maximum of the columns' maxima, as one element cannot read so many taps.
+                let (columns, rows) = separated(window);
+                operand = Operand::Value(this.builder.emit(Op::MaxPool2d(columns), vec![operand]));
+                op = rows;
+            }
+            let op = Op::MaxPool2d(op);
             Ok(this
                 .builder
                 .define(op, vec![operand], DType::I8, shape, Layout::ChannelsLast))
@@ -279,6 +291,88 @@ impl Lowering<'_> {
         };
         Ok(Real::Average(average, Clamp::NONE))
     }
+
+    /// A mean as an operator: the requantisation of a sum, whose multiplier holds one over the area.
+    pub(super) fn quantise_average(
+        &mut self,
+        node: &NodeView<'_>,
+        average: &Average,
+        scale: f32,
+        range: OutputRange,
+    ) -> Result<ValueId, ImportError> {
+        let Average {
+            x, window, shape, ..
+        } = *average;
+        let area = i64::from(window.kernel[0]) * i64::from(window.kernel[1]);
+        let real = f64::from(average.scale) / (area as f64 * f64::from(scale));
+        let d = Dyadic::nearest(real).ok_or_else(|| out_of_range(node))?;
+        let offset = i32::try_from(-area * i64::from(average.zero));
+        let (Ok(offset), Ok(pad_value)) = (offset, i8::try_from(average.zero)) else {
+            return Err(out_of_range(node));
+        };
+        let [n, c, h, w] = self.image(node, x)?;
+        if area as u64 > MAX_READ_RANGES && window == whole([h, w]) {
+            // One element cannot read so many taps of an image, but it can read a row: the product with
+            // a matrix of ones, the same sum.
+            let parameters = [
+                Tensor::from_i8(&[1, h * w], &vec![1; area as usize]),
+                Tensor::from_i32(&[1], &[offset]),
+                Tensor::from_i32(&[1, 2], &[d.multiplier, i32::from(d.shift)]),
+            ];
+            let rows = Shape::new(&[n, c, h * w]).ok_or_else(|| node.shape_error("its operand"))?;
+            let image = self.builder.operand(x, Layout::Onnx);
+            let rows = self.builder.emit(Op::Reshape(rows), vec![image]);
+            let mut operands = vec![Operand::Value(rows)];
+            for parameter in parameters {
+                let parameter = parameter.ok_or_else(|| node.shape_error("its operand"))?;
+                operands.push(self.builder.parameter(parameter, &mut self.budget)?);
+            }
+            let op = Op::MatMul(Epilogue::Requant(range));
+            let means = Operand::Value(self.builder.emit(op, operands));
+            let op = Op::Reshape(shape);
+            return Ok(self
+                .builder
+                .define(op, vec![means], DType::I8, shape, Layout::Onnx));
+        }
+        let op = Op::AvgPool2d {
+            window,
+            pad_value,
+            offset,
+            requant: Requant {
+                multiplier: d.multiplier,
+                shift: d.shift,
+                range,
+            },
+        };
+        let layout = Layout::ChannelsLast;
+        let operand = self.builder.operand(x, layout);
+        Ok(self
+            .builder
+            .define(op, vec![operand], DType::I8, shape, layout))
+    }
+}
+
+/// A window as one over columns, and one over rows of what that makes.
+fn separated(window: Window) -> (Window, Window) {
+    let Window {
+        kernel: [kh, kw],
+        strides: [sh, sw],
+        dilations: [dh, dw],
+        pads: [top, left, bottom, right],
+    } = window;
+    let columns = Window {
+        kernel: [kh, 1],
+        strides: [sh, 1],
+        dilations: [dh, 1],
+        pads: [top, 0, bottom, 0],
+    };
+    let rows = Window {
+        kernel: [1, kw],
+        strides: [1, sw],
+        dilations: [1, dw],
+        pads: [0, left, 0, right],
+    };
+    (columns, rows)
 }
 
 /// The window that is the whole image.

@@ -2,17 +2,17 @@
 
 use std::rc::Rc;
 
-use assay_tensor::op::{Epilogue, Op, OutputRange, Requant};
+use assay_tensor::op::{Epilogue, Op, OutputRange};
 use assay_tensor::types::{DType, Tensor};
 
 use super::Lowering;
 use crate::Quantisation;
-use crate::builder::{Layout, ValueId};
+use crate::builder::ValueId;
 use crate::constant::{Axis, Constant, Dequantised, Elements};
 use crate::error::ImportError;
 use crate::node::NodeView;
 use crate::scale::{Dyadic, quantise};
-use crate::value::{Average, Clamp, Function, Integer, Linear, LinearKind, Real, Value};
+use crate::value::{Clamp, Function, Integer, Linear, LinearKind, Real, Value};
 
 impl Lowering<'_> {
     /// The scale in operand `i` and the zero point in operand `j`, one for the whole tensor: scale, zero
@@ -258,7 +258,7 @@ impl Lowering<'_> {
         if function.affine == Some((scale, zero)) {
             return Ok(function.of);
         }
-        let table: Vec<i8> = function
+        let entries: Rc<[i8]> = function
             .table
             .iter()
             .map(|real| quantise(*real, scale, zero))
@@ -267,21 +267,25 @@ impl Lowering<'_> {
                 node.value_error("the function before it has no value for some operand")
             })?;
         let x = function.of;
-        if table
+        if entries
             .iter()
             .enumerate()
             .all(|(i, y)| i32::from(*y) == i as i32 - 128)
         {
             return Ok(x);
         }
-        let table = Tensor::from_i8(&[256], &table).ok_or_else(|| node.value_error("its table"))?;
+        let table =
+            Tensor::from_i8(&[256], &entries).ok_or_else(|| node.value_error("its table"))?;
         let table = self.builder.parameter(table, &mut self.budget)?;
         let layout = self.builder.layout(x);
         let operand = self.builder.operand(x, layout);
         let shape = self.builder.shape(x);
-        Ok(self
+        let operands = vec![operand, table];
+        let y = self
             .builder
-            .define(Op::Lookup, vec![operand, table], DType::I8, shape, layout))
+            .define(Op::Lookup, operands, DType::I8, shape, layout);
+        self.lookups.insert(y, (x, entries));
+        Ok(y)
     }
 
     /// A matrix product or convolution with its requantisation.
@@ -333,41 +337,6 @@ impl Lowering<'_> {
         Ok(self
             .builder
             .define(op, operands, DType::I8, linear.shape, layout))
-    }
-
-    fn quantise_average(
-        &mut self,
-        node: &NodeView<'_>,
-        average: &Average,
-        scale: f32,
-        range: OutputRange,
-    ) -> Result<ValueId, ImportError> {
-        let window = average.window;
-        let area = i64::from(window.kernel[0]) * i64::from(window.kernel[1]);
-        let real = f64::from(average.scale) / (area as f64 * f64::from(scale));
-        let d = Dyadic::nearest(real).ok_or_else(|| out_of_range(node))?;
-        let offset = i32::try_from(-area * i64::from(average.zero));
-        let (Ok(offset), Ok(pad_value)) = (offset, i8::try_from(average.zero)) else {
-            return Err(out_of_range(node));
-        };
-        let op = Op::AvgPool2d {
-            window,
-            pad_value,
-            offset,
-            requant: Requant {
-                multiplier: d.multiplier,
-                shift: d.shift,
-                range,
-            },
-        };
-        let operand = self.builder.operand(average.x, Layout::ChannelsLast);
-        Ok(self.builder.define(
-            op,
-            vec![operand],
-            DType::I8,
-            average.shape,
-            Layout::ChannelsLast,
-        ))
     }
 }
 

@@ -16,6 +16,9 @@ use crate::node::NodeView;
 use crate::scale::Dyadic;
 use crate::value::{Addend, Clamp, Function, Linear, LinearKind, Real, Sum, Value};
 
+/// How far back two functions are followed to find one value behind both.
+const TABLES_IN_A_ROW: usize = 4;
+
 impl Lowering<'_> {
     /// `Add`, `Sub`, `Mul`, `Div`, `Max`, `Min` and `Pow`.
     pub(super) fn binary(&mut self, node: &NodeView<'_>) -> Result<Value, ImportError> {
@@ -35,10 +38,12 @@ impl Lowering<'_> {
             "Pow" => libm::pow,
             _ => return Err(node.unsupported("the importer has no rule for this operator")),
         };
+        if let (Value::Real(Real::Function(f)), Value::Real(Real::Function(g))) = (&a, &b)
+            && let Some((f, g)) = self.of_one_value(f, g)
+        {
+            return Ok(Value::Real(Real::Function(f.combine(&g, function))));
+        }
         let real = match (&a, &b) {
-            (Value::Real(Real::Function(f)), Value::Real(Real::Function(g))) if f.of == g.of => {
-                Real::Function(f.combine(g, function))
-            }
             (Value::Real(Real::Function(f)), c) if self.number(f, c).is_some() => {
                 let c = self.number(f, c).unwrap_or_default();
                 Real::Function(f.then(|x| function(x, c)))
@@ -64,6 +69,27 @@ impl Lowering<'_> {
             },
         };
         Ok(Value::Real(real))
+    }
+
+    /// Two functions as functions of one value, where they are: of the same one, or of tables of one. So
+    /// `x * sigmoid(x)` is one table, although a quantiser puts a table in between.
+    fn of_one_value(&self, f: &Function, g: &Function) -> Option<(Function, Function)> {
+        let history = |f: &Function| {
+            let mut steps = vec![f.clone()];
+            while steps.len() < TABLES_IN_A_ROW
+                && let Some(last) = steps.last()
+                && let Some((of, entries)) = self.lookups.get(&last.of)
+            {
+                steps.push(last.behind(*of, entries));
+            }
+            steps
+        };
+        let (fs, gs) = (history(f), history(g));
+        fs.iter().find_map(|f| {
+            gs.iter()
+                .find(|g| g.of == f.of)
+                .map(|g| (f.clone(), g.clone()))
+        })
     }
 
     /// A constant of one element that does not add dimensions to the function's value.

@@ -201,6 +201,11 @@ def functions():
     y = g.op("Sub", g.op("Log", y), g.op("Add", g.op("Sqrt", y), g.op("Reciprocal", y)))
     g.save(y, [1, 256], 0.05)
 
+    # As quantisers write x * sigmoid(x): the table's result is quantised in between.
+    g = Graph("function_through_a_table", [1, 256])
+    y = g.requantise(g.op("Sigmoid", g.x), 1 / 255, -128)
+    g.save(g.op("Mul", g.x, y), [1, 256], 0.04)
+
     g = Graph("change_of_scale", [1, 256])
     g.save(g.x, [1, 256], 0.07)
 
@@ -262,6 +267,14 @@ def pools():
     g = Graph("global_average_pool", [1, 3, 5, 7])
     y = g.op("GlobalAveragePool", g.x)
     g.save(g.op("Flatten", g.requantise(y, 0.011)), [1, 3], 0.011)
+
+    g = Graph("global_average_pool_large", [1, 3, 14, 15])
+    y = g.requantise(g.op("Conv", g.x, g.weights(4, 3, 1, 1, axis=0)), 0.11)
+    g.save(g.op("GlobalAveragePool", y), [1, 4, 1, 1], 0.011)
+
+    g = Graph("max_pool_large", [1, 2, 13, 14])
+    y = g.op("MaxPool", g.x, kernel_shape=[9, 11], strides=[2, 1], pads=[1, 3, 0, 2], dilations=[1, 1])
+    g.save(y, [1, 2, 3, 9], IN_SCALE, zero=5)
 
     g = Graph("reduce_mean", [1, 3, 5, 7])
     g.save(g.op("ReduceMean", g.x, g.const(np.array([-1, -2], np.int64))), [1, 3, 1, 1], 0.011)
