@@ -55,7 +55,8 @@ fn an_id_is_taken_once() {
 #[test]
 fn refuses_values_out_of_range() {
     let mut r = TestRollup::unregistered(&["settlement"], config());
-    let cases: &[(&str, fn(&mut Config))] = &[
+    type Change = fn(&mut Config);
+    let cases: &[(&str, Change)] = &[
         ("no window", |c| c.params.window = 0),
         ("a window over 32 bits", |c| {
             c.params.window = 1 << 32;

@@ -16,7 +16,7 @@ pub struct AddBond<'info> {
     /// Whose bond grows.
     #[account(
         mut,
-        seeds = [seeds::SEQUENCER, sequencer.rollup.as_ref(), sequencer.key.as_ref()],
+        seeds = [seeds::SEQUENCER, sequencer.rollup.as_ref(), &seeds::opaque(sequencer.key.to_bytes())],
         bump = sequencer.bump
     )]
     pub sequencer: Box<Account<'info, Sequencer>>,

@@ -35,7 +35,7 @@ pub struct Enqueue<'info> {
         init_if_needed,
         payer = payer,
         space = InboxPage::size(),
-        seeds = [seeds::INBOX, rollup.key().as_ref(), &rollup.next_page().to_le_bytes()],
+        seeds = [seeds::INBOX, rollup.key().as_ref(), &seeds::opaque(rollup.next_page().to_le_bytes())],
         bump
     )]
     pub page: AccountLoader<'info, InboxPage>,

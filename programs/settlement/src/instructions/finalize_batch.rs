@@ -28,7 +28,7 @@ pub struct FinalizeBatch<'info> {
     #[account(
         mut,
         has_one = rollup,
-        seeds = [seeds::SEQUENCER, rollup.key().as_ref(), sequencer.key.as_ref()],
+        seeds = [seeds::SEQUENCER, rollup.key().as_ref(), &seeds::opaque(sequencer.key.to_bytes())],
         bump = sequencer.bump
     )]
     pub sequencer: Box<Account<'info, Sequencer>>,
