@@ -150,9 +150,6 @@ mod post_batch {
             }),
             ("no transactions", E::InboxCursor, |h| h.tx_count = 0),
             ("too many transactions", E::OverCap, |h| h.tx_count = 1_001),
-            ("more transactions than bytes", E::OverCap, |h| {
-                h.tx_count = h.data_len + 1
-            }),
             ("too many units", E::OverCap, |h| h.state.units = 1_000_001),
             ("too many accounts", E::OverCap, |h| {
                 h.state.accounts.count = (1 << 24) + 1

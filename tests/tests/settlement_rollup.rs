@@ -6,7 +6,7 @@ use assay_ledger::state::StateComponents;
 use assay_tests::batch::Draft;
 use assay_tests::rollup::{TestRollup, bridge_id, config, encode, escrow_id};
 use assay_tests::svm::{accepted, refused};
-use settlement::constants::{MAX_DATA, RING};
+use settlement::constants::{INBOX_RECORD_BYTES, MAX_DATA, RING};
 use settlement::errors::SettlementError as E;
 use settlement::events::RollupInitialized;
 use settlement::seeds;
@@ -79,8 +79,8 @@ fn refuses_values_out_of_range() {
         ("more overdue messages than records", |c| {
             c.inbox_batch = c.params.max_records + 1
         }),
-        ("more overdue messages than bytes", |c| {
-            c.params.max_data = 3
+        ("more overdue messages than fit the data", |c| {
+            c.params.max_data = 4 * 32 - 1
         }),
         ("one program for both parts", |c| c.escrow = c.bridge),
     ];
@@ -107,6 +107,21 @@ fn the_header_is_encoded_as_in_the_ledger() {
     ledger.serialize(&mut bytes).unwrap();
     assert_eq!(encode(&header), bytes);
     assert_eq!(settlement::header::BatchHeader::from(&ledger), header);
+}
+
+/// A configuration that is accepted lets a batch hold what the overdue rule demands.
+#[test]
+fn inbox_records_are_as_small_as_the_configuration_assumes() {
+    use assay_ledger::transaction::Transaction;
+    for record in [Transaction::Inbox, Transaction::DeclineJob] {
+        for count in 1..200 {
+            let bytes = assay_ledger::codec::encode(&vec![record.clone(); count]).len() as u64;
+            assert!(
+                bytes <= count as u64 * INBOX_RECORD_BYTES,
+                "{count}: {bytes}"
+            );
+        }
+    }
 }
 
 /// What clients and indexers rely on: addresses, sizes and the names of accounts and events.

@@ -13,6 +13,8 @@ pub const PAGE_ENTRIES: usize = 128;
 pub const MAX_CHUNKS: u32 = 2_048;
 /// Most bytes of a batch's data.
 pub const MAX_DATA: u32 = MAX_CHUNKS * CHUNK as u32;
+/// Bytes of data that an inbox message takes at most in a batch of nothing else.
+pub const INBOX_RECORD_BYTES: u64 = 32;
 /// Basis points of a whole.
 pub const BASIS_POINTS: u16 = 10_000;
 /// Version of the batch codec that this program settles.

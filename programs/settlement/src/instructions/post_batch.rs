@@ -170,8 +170,8 @@ impl PostBatch<'_> {
     }
 
     /// It is not empty, and no count is over its cap. A batch without transactions is refused:
-    /// it would settle nothing. Every transaction, an inbox message too, has at least one byte
-    /// of data, so there is always a data account.
+    /// it would settle nothing. The data of one with transactions is never empty, so there is
+    /// always a data account.
     fn validate_caps(&self, header: &BatchHeader) -> Result<()> {
         let params = &self.rollup.config.params;
         let state = &header.state;
@@ -179,7 +179,6 @@ impl PostBatch<'_> {
         require!(
             header.tx_count <= params.max_records
                 && header.data_len <= params.max_data
-                && header.data_len >= header.tx_count
                 && state.units <= params.max_units
                 && state.accounts.count <= 1 << ACCOUNT_DEPTH
                 && state.models.count <= 1 << MODEL_DEPTH

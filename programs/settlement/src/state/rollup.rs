@@ -1,6 +1,6 @@
 //! A rollup: its configuration, and the end of its inbox.
 
-use crate::constants::{ACCOUNT_VERSION, BASIS_POINTS, MAX_DATA, PAGE_ENTRIES};
+use crate::constants::{ACCOUNT_VERSION, BASIS_POINTS, INBOX_RECORD_BYTES, MAX_DATA, PAGE_ENTRIES};
 use crate::errors::SettlementError;
 use anchor_lang::prelude::*;
 use assay_ledger::header;
@@ -94,9 +94,9 @@ impl Config {
             && p.sequencer_share <= BASIS_POINTS
             // Who cheats must not be gone before it can be shown.
             && self.unbond_delay >= p.window
-            // A batch must be able to hold what the overdue rule demands of it. An inbox
-            // message is one record of one byte.
-            && (1..=p.max_records.min(p.max_data)).contains(&self.inbox_batch)
+            // A batch must be able to hold what the overdue rule demands of it.
+            && (1..=p.max_records).contains(&self.inbox_batch)
+            && u64::from(self.inbox_batch) * INBOX_RECORD_BYTES <= u64::from(p.max_data)
             && self.bridge != self.escrow;
         require!(ok, SettlementError::BadConfig);
         Ok(())
