@@ -5,11 +5,16 @@
 //! * [`rollup`]: a rollup on it, and every instruction of the settlement program
 //! * [`batch`]: batches with valid headers
 //! * [`outbox`]: an outbox tree with paths
+//! * [`bridge`], [`escrow`]: every instruction of these programs
+//! * [`tokens`]: real mints
 //! * [`table`]: compute units of each instruction
 
 pub mod batch;
+pub mod bridge;
+pub mod escrow;
 pub mod outbox;
 pub mod programs;
 pub mod rollup;
 pub mod svm;
 pub mod table;
+pub mod tokens;

@@ -19,7 +19,8 @@ use anchor_spl::token_2022::spl_token_2022::state::Mint;
 /// Checks the extensions in the bytes of a mint account, whichever token program owns it.
 pub fn check_mint(data: &[u8]) -> Result<()> {
     let mint = StateWithExtensions::<Mint>::unpack(data)?;
-    // An extension that is newer than this program cannot be named, and is refused as well.
+    // An extension that is newer than this program cannot be named, and is refused as well: here,
+    // or before that where the vault is created.
     let extensions = mint
         .get_extension_types()
         .map_err(|_| BridgeError::MintExtensionNotAllowed)?;
