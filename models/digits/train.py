@@ -4,13 +4,16 @@
     /path/to/venv/bin/python train.py            # everything; two or three minutes on two cores
     /path/to/venv/bin/python train.py --no-train # keeps digits.onnx; quantises and runs again
 
+Ends, where cargo is there, with the importer's report: how far its programs are from onnxruntime.
 Everything is seeded; the formats of the written files are in README.md.
 """
 
 import argparse
 import hashlib
 import json
+import shutil
 import struct
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +214,9 @@ def main():
     }
     (HERE / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures, indent=2))
+    if shutil.which("cargo"):
+        report = ["cargo", "run", "--quiet", "--package", "assay-onnx", "--example", "digits_report"]
+        subprocess.run(report, cwd=HERE, check=True)
 
 
 if __name__ == "__main__":

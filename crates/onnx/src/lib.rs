@@ -10,7 +10,7 @@
 //! | `Gemm`, `MatMul` (and an `Add` of a bias), `QLinearMatMul`, `QGemm` | `MatMul` |
 //! | `Add`, `Sub`, `QLinearAdd` | `Add` |
 //! | `Relu`, `Clip` between an operator and its `QuantizeLinear` | that operator's clamp |
-//! | `Sigmoid`, `Tanh`, `HardSwish`, `LeakyRelu` and others, and arithmetic with constant numbers, of a quantised value | one `Lookup` |
+//! | `Sigmoid`, `Tanh`, `HardSwish`, `LeakyRelu` and others of a quantised value, arithmetic with constant numbers or among functions of one value (`x * sigmoid(x)`), and the `QLinear` forms | one `Lookup` |
 //! | `MaxPool`, `GlobalMaxPool` | `MaxPool2d` |
 //! | `AveragePool`, `GlobalAveragePool`, `ReduceMean` and their `QLinear` forms | `AvgPool2d` |
 //! | `Reshape`, `Flatten`, `Squeeze`, `Unsqueeze`, `Transpose` | `Reshape`, `Transpose` |

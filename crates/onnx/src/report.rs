@@ -3,6 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use assay_tensor::reference::{self, RunError};
+use assay_tensor::types::Tensor;
+
+use crate::Imported;
+use crate::dataset::{HeldOut, Oracle};
+
 /// Differences between two runs of one output, element by element.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Differences {
@@ -63,6 +69,95 @@ impl fmt::Display for Differences {
         }
         Ok(())
     }
+}
+
+/// An imported classifier beside another runtime's run of the same file: one input, an image; two outputs,
+/// the logits and their arg-max.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassifierReport {
+    /// The share of images that the program classifies as they are labelled.
+    pub accuracy: f64,
+    /// The same of the other runtime.
+    pub oracle_accuracy: f64,
+    /// The share of images that both classify alike.
+    pub agreement: f64,
+    /// Quantised logits, element by element.
+    pub logits: Differences,
+}
+
+/// Why a report could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReportError {
+    /// The model has not the ports of such a classifier, or the files are not about the same images.
+    #[error("{0}")]
+    NotSuchAClassifier(&'static str),
+    /// The logits are not as many as the oracle's.
+    #[error(transparent)]
+    Length(#[from] LengthMismatch),
+    /// The program did not run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl ClassifierReport {
+    /// Runs `model` on all of `images` with the reference executor and compares with `oracle`.
+    ///
+    /// # Errors
+    /// If the model is not such a classifier of such images, or the oracle is about others.
+    pub fn make(model: &Imported, images: &HeldOut, oracle: &Oracle) -> Result<Self, ReportError> {
+        let wrong = ReportError::NotSuchAClassifier;
+        if oracle.classes.len() != images.labels.len() || oracle.logits.len() != images.labels.len()
+        {
+            return Err(wrong("the oracle is about other images"));
+        }
+        let [input] = model.inputs.as_slice() else {
+            return Err(wrong("not one input"));
+        };
+        let input = input.quantisation.ok_or(wrong("the input has no scale"))?;
+        let mut logits = Differences::default();
+        let mut classes = Vec::with_capacity(images.labels.len());
+        for (i, theirs) in oracle.logits.iter().enumerate() {
+            let inputs = images
+                .input(i, &input)
+                .and_then(|bytes| model.program.inputs_from_bytes(&bytes))
+                .ok_or(wrong("the images do not fit the input"))?;
+            let outputs = reference::run(&model.program, &model.parameters, &inputs)?;
+            let [ours, class] = outputs.as_slice() else {
+                return Err(wrong("not two outputs"));
+            };
+            let theirs: Vec<i32> = theirs.iter().map(|v| i32::from(*v)).collect();
+            logits.add(&elements(ours), &theirs)?;
+            let class = class.get(0).and_then(|class| u8::try_from(class).ok());
+            classes.push(class.ok_or(wrong("the second output is not a class"))?);
+        }
+        let alike = classes.iter().zip(&oracle.classes).filter(|(a, b)| a == b);
+        Ok(Self {
+            accuracy: images.accuracy(&classes),
+            oracle_accuracy: images.accuracy(&oracle.classes),
+            agreement: alike.count() as f64 / classes.len().max(1) as f64,
+            logits,
+        })
+    }
+}
+
+impl fmt::Display for ClassifierReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "accuracy {:.2} % (onnxruntime {:.2} %), top-1 agreement {:.2} %; logits: {}",
+            100.0 * self.accuracy,
+            100.0 * self.oracle_accuracy,
+            100.0 * self.agreement,
+            self.logits
+        )
+    }
+}
+
+/// A tensor's elements.
+fn elements(tensor: &Tensor) -> Vec<i32> {
+    (0..tensor.ty().shape.elements())
+        .filter_map(|i| tensor.get(i))
+        .collect()
 }
 
 /// Two lists that were to be compared are not of one length.

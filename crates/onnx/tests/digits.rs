@@ -1,81 +1,39 @@
 //! The digits model in its three forms, over all held-out images, beside onnxruntime.
 
 use assay_onnx::dataset::{self, HeldOut, Oracle};
-use assay_onnx::report::Differences;
+use assay_onnx::report::ClassifierReport;
 use assay_onnx::{Imported, Limits, import};
-use assay_tensor::reference;
-use assay_tensor::types::{DType, Tensor};
+use assay_tensor::types::DType;
 
-/// What a run over the held-out images came to.
-struct Figures {
-    accuracy: f64,
-    float_accuracy: f64,
-    agreement: f64,
-    logits: Differences,
-}
-
-fn run(name: &str, model: &[u8], oracle: &Oracle) -> Figures {
-    let held_out = HeldOut::digits().unwrap();
-    let imported = import(model, &Limits::default()).unwrap();
-    let input = imported.inputs[0].quantisation.unwrap();
-    let mut logits = Differences::default();
-    let mut classes = Vec::new();
-    for (i, theirs) in oracle.logits.iter().enumerate() {
-        let bytes = held_out.input(i, &input).unwrap();
-        let inputs = imported.program.inputs_from_bytes(&bytes).unwrap();
-        let outputs = reference::run(&imported.program, &imported.parameters, &inputs).unwrap();
-        let ours = elements(&outputs[0]);
-        let theirs: Vec<i32> = theirs.iter().map(|v| i32::from(*v)).collect();
-        logits.add(&ours, &theirs).unwrap();
-        classes.push(u8::try_from(elements(&outputs[1])[0]).unwrap());
-    }
-    let equal = classes.iter().zip(&oracle.classes).filter(|(a, b)| a == b);
-    let figures = Figures {
-        accuracy: held_out.accuracy(&classes),
-        float_accuracy: held_out.accuracy(&Oracle::digits_float().unwrap().classes),
-        agreement: equal.count() as f64 / classes.len() as f64,
-        logits,
-    };
-    println!(
-        "{name}: accuracy {:.2} % (float {:.2} %), top-1 as onnxruntime {:.2} %; logits: {}",
-        100.0 * figures.accuracy,
-        100.0 * figures.float_accuracy,
-        100.0 * figures.agreement,
-        figures.logits,
-    );
-    figures
-}
-
-fn elements(tensor: &Tensor) -> Vec<i32> {
-    (0..tensor.ty().shape.elements())
-        .map(|i| tensor.get(i).unwrap())
-        .collect()
-}
-
-fn assert_bars(figures: &Figures) {
-    assert!(figures.float_accuracy >= 0.98);
-    assert!((figures.accuracy - figures.float_accuracy).abs() <= 0.005);
-    assert!(figures.agreement >= 0.995);
+fn assert_bars(name: &str, model: &[u8], oracle: &Oracle) {
+    let model = import(model, &Limits::default()).unwrap();
+    let images = HeldOut::digits().unwrap();
+    let float = images.accuracy(&Oracle::digits_float().unwrap().classes);
+    let report = ClassifierReport::make(&model, &images, oracle).unwrap();
+    println!("{name}: {report}; float accuracy {:.2} %", 100.0 * float);
+    assert!(float >= 0.98);
+    assert!((report.accuracy - float).abs() <= 0.005, "{report}");
+    assert!(report.agreement >= 0.995, "{report}");
     // A sum that lies on a half by chance is rounded up here and to even there; later layers carry it on.
-    assert!(figures.logits.largest() <= 1, "{}", figures.logits);
-    assert!(figures.logits.agreement() >= 0.999, "{}", figures.logits);
+    assert!(report.logits.largest() <= 1, "{report}");
+    assert!(report.logits.agreement() >= 0.999, "{report}");
 }
 
 #[test]
 fn qdq_per_channel_signed() {
-    assert_bars(&run("int8", dataset::DIGITS, &Oracle::digits().unwrap()));
+    assert_bars("int8", dataset::DIGITS, &Oracle::digits().unwrap());
 }
 
 #[test]
 fn qoperator_per_channel_signed() {
     let oracle = Oracle::digits_qoperator().unwrap();
-    assert_bars(&run("qoperator", dataset::DIGITS_QOPERATOR, &oracle));
+    assert_bars("qoperator", dataset::DIGITS_QOPERATOR, &oracle);
 }
 
 #[test]
 fn qdq_per_tensor_unsigned() {
     let oracle = Oracle::digits_uint8().unwrap();
-    assert_bars(&run("uint8", dataset::DIGITS_UINT8, &oracle));
+    assert_bars("uint8", dataset::DIGITS_UINT8, &oracle);
 }
 
 #[test]
@@ -134,4 +92,22 @@ fn the_float_original_is_refused_by_name() {
         error.to_string(),
         "node 0 \"stem_node\" (Conv) is not supported: an input of the graph is read before it is quantised"
     );
+}
+
+#[test]
+fn a_report_about_other_images_is_refused() {
+    let model = import(dataset::DIGITS, &Limits::default()).unwrap();
+    let images = HeldOut::digits().unwrap();
+    for oracle in [
+        Oracle::digits_float().unwrap(),
+        Oracle {
+            logits: Vec::new(),
+            classes: Vec::new(),
+        },
+    ] {
+        assert!(ClassifierReport::make(&model, &images, &oracle).is_err());
+    }
+    let mut narrow = Oracle::digits().unwrap();
+    narrow.logits[0].pop();
+    assert!(ClassifierReport::make(&model, &images, &narrow).is_err());
 }

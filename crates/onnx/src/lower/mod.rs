@@ -163,7 +163,7 @@ impl<'a> Lowering<'a> {
             ("" | "ai.onnx" | "com.microsoft", "DequantizeLinear") => self.dequantize_linear(node),
             ("com.microsoft", _) => match op {
                 "QGemm" => self.qgemm(node),
-                "QLinearAdd" => self.qlinear_add(node),
+                "QLinearAdd" | "QLinearMul" => self.qlinear_binary(node),
                 "QLinearAveragePool" => self.qlinear_average_pool(node),
                 "QLinearGlobalAveragePool" => self.qlinear_global_average_pool(node),
                 "QLinearSigmoid" | "QLinearLeakyRelu" => self.qlinear_function(node),

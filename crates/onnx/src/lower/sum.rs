@@ -28,6 +28,48 @@ impl Lowering<'_> {
             return Err(node.unsupported("not two operands"));
         }
         let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
+        Ok(Value::Real(self.binary_of(node, op, &a, &b)?))
+    }
+
+    /// `QLinearAdd` and `QLinearMul` of com.microsoft: the same between a dequantisation of each operand and a
+    /// quantisation.
+    pub(super) fn qlinear_binary(&mut self, node: &NodeView<'_>) -> Result<Value, ImportError> {
+        node.allow(&[])?;
+        let op = node.proto.op_type.trim_start_matches("QLinear");
+        let (a, b) = (
+            self.dequantised_operand(node, 0)?,
+            self.dequantised_operand(node, 3)?,
+        );
+        let real = self.binary_of(node, op, &a, &b)?;
+        self.requantised_real(node, &real, 6, 7)
+    }
+
+    /// Operands `i`, `i + 1` and `i + 2`, a value or a constant, its scale and its zero point, as a real.
+    fn dequantised_operand(&mut self, node: &NodeView<'_>, i: usize) -> Result<Value, ImportError> {
+        if let Some(Value::Constant(constant)) = self.optional(node, i) {
+            let zero = self.optional_constant(node, i + 2)?;
+            let mut by = self.axis(node, i + 1, zero.as_deref(), None)?;
+            match constant.elements {
+                Elements::Bytes { unsigned, .. } if unsigned && zero.is_none() => {
+                    by.zeros = Rc::new([-128])
+                }
+                Elements::Bytes { .. } => {}
+                _ => return Err(node.unsupported(format!("operand {i} is not int8 or uint8"))),
+            }
+            return Ok(Value::Dequantised(Dequantised { constant, by }));
+        }
+        let (id, scale, zero) = self.quantised_activation(node, i)?;
+        let function = Function::dequantise(id, scale, zero);
+        Ok(Value::Real(Real::Function(function)))
+    }
+
+    fn binary_of(
+        &mut self,
+        node: &NodeView<'_>,
+        op: &str,
+        a: &Value,
+        b: &Value,
+    ) -> Result<Real, ImportError> {
         let function: fn(f64, f64) -> f64 = match op {
             "Add" => |a, b| a + b,
             "Sub" => |a, b| a - b,
@@ -38,12 +80,12 @@ impl Lowering<'_> {
             "Pow" => libm::pow,
             _ => return Err(node.unsupported("the importer has no rule for this operator")),
         };
-        if let (Value::Real(Real::Function(f)), Value::Real(Real::Function(g))) = (&a, &b)
+        if let (Value::Real(Real::Function(f)), Value::Real(Real::Function(g))) = (a, b)
             && let Some((f, g)) = self.of_one_value(f, g)
         {
-            return Ok(Value::Real(Real::Function(f.combine(&g, function))));
+            return Ok(Real::Function(f.combine(&g, function)));
         }
-        let real = match (&a, &b) {
+        Ok(match (a, b) {
             (Value::Real(Real::Function(f)), c) if self.number(f, c).is_some() => {
                 let c = self.number(f, c).unwrap_or_default();
                 Real::Function(f.then(|x| function(x, c)))
@@ -59,16 +101,15 @@ impl Lowering<'_> {
                 self.biased(node, l, c)?
             }
             _ => match op {
-                "Add" => self.sum(node, &a, &b, 1.0)?,
-                "Sub" => self.sum(node, &a, &b, -1.0)?,
+                "Add" => self.sum(node, a, b, 1.0)?,
+                "Sub" => self.sum(node, a, b, -1.0)?,
                 _ => {
                     return Err(node.unsupported(
                         "only with a constant number, or between functions of one quantised value",
                     ));
                 }
             },
-        };
-        Ok(Value::Real(real))
+        })
     }
 
     /// Two functions as functions of one value, where they are: of the same one, or of tables of one. So
@@ -218,32 +259,6 @@ impl Lowering<'_> {
             }
         }
         Ok(Real::Sum(Rc::new(sum), Clamp::NONE))
-    }
-
-    /// `QLinearAdd` of com.microsoft.
-    pub(super) fn qlinear_add(&mut self, node: &NodeView<'_>) -> Result<Value, ImportError> {
-        node.allow(&[])?;
-        let a = self.quantised_addend(node, 0)?;
-        let b = self.quantised_addend(node, 3)?;
-        let real = self.sum_of(node, a, b, 1.0)?;
-        self.requantised_real(node, &real, 6, 7)
-    }
-
-    fn quantised_addend(&mut self, node: &NodeView<'_>, i: usize) -> Result<Addend, ImportError> {
-        if let Some(Value::Constant(constant)) = self.optional(node, i) {
-            let zero = self.optional_constant(node, i + 2)?;
-            let mut by = self.axis(node, i + 1, zero.as_deref(), None)?;
-            match constant.elements {
-                Elements::Bytes { unsigned, .. } if unsigned && zero.is_none() => {
-                    by.zeros = Rc::new([-128])
-                }
-                Elements::Bytes { .. } => {}
-                _ => return Err(node.unsupported(format!("operand {i} is not int8 or uint8"))),
-            }
-            return Ok(Addend::Constant(Dequantised { constant, by }));
-        }
-        let (id, scale, zero) = self.quantised_activation(node, i)?;
-        Ok(Addend::Value(id, scale, zero))
     }
 
     /// A sum as an operator.
