@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`reference`] | the oracle: `assay_tensor::reference`, one element at a time |
+//! | [`cpu`] | the CPU's vector instructions: VNNI, AVX2, NEON, or portable Rust |
 //! | [`gpu`] | wgpu compute shaders, on any Vulkan, Metal, DX12 or GL device |
 //!
 //! All of them give the same bytes for the same program, parameters and inputs; the fast ones
@@ -11,6 +12,7 @@
 //! An [`Executor`] prepares a checked program with its parameters once; the [`PreparedModel`]
 //! then answers batches of requests. [`open`] picks an executor.
 
+pub mod cpu;
 mod error;
 pub mod gpu;
 pub mod reference;
@@ -83,5 +85,5 @@ pub fn open(choice: Choice) -> Result<Box<dyn Executor>, ExecutorError> {
 
 /// The CPU executor.
 pub fn cpu() -> Box<dyn Executor> {
-    Box::new(reference::Reference)
+    Box::new(cpu::CpuExecutor::new())
 }

@@ -1,7 +1,9 @@
 //! The reference executor: `reads` and `eval` of every element, and nothing else. What it
 //! computes is what a program means; it is slow.
 
+use crate::check::check;
 use crate::eval::eval;
+use crate::op::Op;
 use crate::program::{CheckedProgram, Node, Operand};
 use crate::reads::reads;
 use crate::types::{DType, Tensor, TensorType};
@@ -94,33 +96,42 @@ fn are_of(tensors: &[Tensor], types: &[TensorType]) -> bool {
 /// The value that `node` defines, or the element that could not be computed.
 fn apply(node: &Node, ty: &TensorType, operands: &[&Tensor]) -> Result<Tensor, u64> {
     let types = operands.iter().map(|t| *t.ty()).collect::<Vec<_>>();
+    let data = operands.iter().map(|t| t.data()).collect::<Vec<_>>();
+    Tensor::new(*ty, value(&node.op, &types, &data)?).ok_or(0)
+}
+
+/// The bytes of the value that `op` defines from operands of these types and bytes: all its
+/// elements, one by one. The error is the first element that could not be computed, which
+/// only happens where `op` is not well-formed or an operand has other bytes than its type.
+pub fn value(op: &Op, types: &[TensorType], operands: &[&[u8]]) -> Result<Vec<u8>, u64> {
+    let result = check(op, types).map_err(|_| 0u64)?.result;
     let mut data = Vec::new();
     let mut bytes = Vec::new();
-    for element in 0..ty.shape.elements() {
+    for element in 0..result.shape.elements() {
         bytes.clear();
-        let value = gather(node, &types, operands, element, &mut bytes)
-            .and_then(|()| eval(&node.op, &types, element, &bytes))
+        let value = gather(op, types, operands, element, &mut bytes)
+            .and_then(|()| eval(op, types, element, &bytes))
             .ok_or(element)?;
-        match ty.dtype {
+        match result.dtype {
             DType::I8 => data.push(value as u8),
             DType::I32 => data.extend_from_slice(&value.to_le_bytes()),
         }
     }
-    Tensor::new(*ty, data).ok_or(0)
+    Ok(data)
 }
 
 /// Appends the bytes that `element` reads.
 fn gather(
-    node: &Node,
+    op: &Op,
     types: &[TensorType],
-    operands: &[&Tensor],
+    operands: &[&[u8]],
     element: u64,
     bytes: &mut Vec<u8>,
 ) -> Option<()> {
-    for read in reads(&node.op, types, element)?.as_slice() {
+    for read in reads(op, types, element)?.as_slice() {
         let start = usize::try_from(read.start).ok()?;
         let end = start.checked_add(read.len as usize)?;
-        let data = operands.get(usize::from(read.operand))?.data();
+        let data = operands.get(usize::from(read.operand))?;
         bytes.extend_from_slice(data.get(start..end)?);
     }
     Some(())
