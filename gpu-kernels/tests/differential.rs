@@ -3,7 +3,7 @@
 //!
 //! `ASSAY_CASES` says how many programs (300 if unset), `ASSAY_SEED` the first seed.
 
-use std::sync::Arc;
+use std::{io::Write as _, sync::Arc};
 
 use assay_tensor::{
     op::{Epilogue, Op, OutputRange},
@@ -28,21 +28,27 @@ fn setting(name: &str, default: u64) -> u64 {
     }
 }
 
-/// Every device that can be opened. Where there is none, or one is refused (which is right if
-/// it computes wrong, and then nothing believes it), the test says that it skipped it.
+/// Every device that can run the kernels. One that computes wrong fails the test, here and
+/// now: on it nothing could be compared.
 fn devices(test: &str) -> Vec<GpuExecutor> {
     let adapters = gpu::adapters();
     if adapters.is_empty() {
-        eprintln!("{test}: skipped: no adapter");
+        skipped(test, "no adapter");
     }
     let open = |info| match gpu::open_adapter(info) {
         Ok(executor) => Some(executor),
-        Err(error) => {
-            eprintln!("{test}: skipped: {error}");
+        Err(error @ ExecutorError::Unsupported { .. }) => {
+            skipped(test, &error.to_string());
             None
         }
+        Err(error) => panic!("{error}"),
     };
     adapters.iter().filter_map(open).collect()
+}
+
+/// Says so even where the test harness keeps the output of tests that pass.
+fn skipped(test: &str, why: &str) {
+    writeln!(std::io::stderr(), "{test}: skipped: {why}").unwrap();
 }
 
 /// The number of elements compared, or `None` if the program is beyond the device.

@@ -1,7 +1,7 @@
 //! What every executor says to parameters and requests that do not fit, and that it goes on
 //! afterwards.
 
-use std::sync::Arc;
+use std::{io::Write as _, sync::Arc};
 
 use assay_tensor::random;
 use gpu_kernels::{Executor, ExecutorError, cpu, gpu, reference::Reference};
@@ -11,7 +11,7 @@ fn what_does_not_fit_is_an_error_and_harms_nothing() {
     let mut executors: Vec<Box<dyn Executor>> = vec![Box::new(Reference), cpu()];
     match gpu::open_best() {
         Ok(gpu) => executors.push(Box::new(gpu)),
-        Err(error) => eprintln!("wgpu: skipped: {error}"),
+        Err(error) => writeln!(std::io::stderr(), "wgpu: skipped: {error}").unwrap(),
     }
     // A program with parameters and more than one request.
     let case = (0..)
