@@ -213,3 +213,93 @@ impl Chain {
 }
 
 const _: () = assert!(size_of::<Chain>() + 8 == Chain::size() && Chain::size() <= 10_240);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytemuck::Zeroable;
+
+    fn batch(number: u64, fork: u8, sequencer: Pubkey) -> BatchSlot {
+        BatchSlot {
+            hash: [number as u8 ^ fork; 32],
+            sequencer,
+            outbox_count: number,
+            number,
+            posted_slot: 10 * number,
+            inbox_cursor: 2 * number,
+            inbox_fees: 100 * number,
+            bond_slice: 7,
+            window: 50,
+            ..BatchSlot::zeroed()
+        }
+    }
+
+    fn chain() -> Box<Chain> {
+        let mut chain = Box::new(Chain::zeroed());
+        chain.version = ACCOUNT_VERSION;
+        chain
+    }
+
+    /// A revert is one assignment: what dies is no longer live, no longer locks a bond, was never
+    /// final, and is overwritten by what follows. Final outboxes stay.
+    #[test]
+    fn a_revert_is_one_step() {
+        let (a, b) = (Pubkey::new_unique(), Pubkey::new_unique());
+        let mut chain = chain();
+        for number in 1..=40 {
+            chain.push(batch(number, 0, a)).unwrap();
+            if number <= 30 {
+                assert_eq!(chain.finalize_next(10 * number + 50).unwrap().1, 100);
+            }
+        }
+        for number in 41..=50 {
+            chain.push(batch(number, 0, b)).unwrap();
+        }
+        assert_eq!(chain.locked_bond(&a).unwrap(), 70);
+        assert_eq!(chain.locked_bond(&b).unwrap(), 70);
+        chain.tip_number = 34;
+        chain.invariant().unwrap();
+        assert_eq!(chain.locked_bond(&a).unwrap(), 28);
+        assert_eq!(chain.locked_bond(&b).unwrap(), 0);
+        for number in 0..=60 {
+            let live = (31..=34).contains(&number);
+            assert_eq!(chain.is_live(number, &[number as u8; 32]), live, "{number}");
+            let found = chain.final_outbox(number);
+            assert_eq!(found.is_ok(), number <= 30, "{number}");
+        }
+        // Another branch over the dead one.
+        for number in 35..=45 {
+            chain.push(batch(number, 0x80, b)).unwrap();
+            assert!(!chain.is_live(number, &[number as u8; 32]));
+            assert!(chain.is_live(number, &[number as u8 ^ 0x80; 32]));
+        }
+        assert_eq!(chain.locked_bond(&b).unwrap(), 77);
+        for number in 31..=45 {
+            assert_eq!(chain.finalize_next(u64::MAX).unwrap().0.number, number);
+        }
+        assert!(chain.final_outbox(46).is_err(), "dead, never final");
+        chain.invariant().unwrap();
+    }
+
+    #[test]
+    fn a_window_does_not_overflow() {
+        let mut chain = chain();
+        let mut late = batch(1, 0, Pubkey::new_unique());
+        late.posted_slot = u64::MAX;
+        chain.push(late).unwrap();
+        assert!(chain.finalize_next(u64::MAX).is_err());
+        assert_eq!(chain.final_number, 0);
+    }
+
+    #[test]
+    fn the_pending_batches_are_bounded() {
+        let mut chain = chain();
+        let key = Pubkey::new_unique();
+        for number in 1..=MAX_PENDING {
+            chain.push(batch(number, 0, key)).unwrap();
+        }
+        assert!(chain.push(batch(MAX_PENDING + 1, 0, key)).is_err());
+        assert!(chain.push(batch(MAX_PENDING + 2, 0, key)).is_err());
+        assert_eq!(chain.pending(), MAX_PENDING);
+    }
+}
