@@ -46,6 +46,19 @@ pub(crate) enum Real {
     Average(Average, Clamp),
 }
 
+impl Real {
+    /// The node that will be an operator of the program, by its place in the file; a function has none, as
+    /// it becomes a table when it is quantised.
+    pub fn node(&self) -> Option<usize> {
+        match self {
+            Self::Function(_) => None,
+            Self::Linear(linear, _) => Some(linear.node),
+            Self::Sum(sum, _) => Some(sum.node),
+            Self::Average(average, _) => Some(average.node),
+        }
+    }
+}
+
 /// A function of each element of one `i8` value.
 #[derive(Clone, Debug)]
 pub(crate) struct Function {
@@ -141,6 +154,8 @@ impl Clamp {
 /// A matrix product or convolution of an `i8` value with constant weights.
 #[derive(Clone, Debug)]
 pub(crate) struct Linear {
+    /// The node that describes it, by its place in the file.
+    pub node: usize,
     pub x: ValueId,
     pub kind: LinearKind,
     /// Weights less their zero points, one output channel after the other, each in the operator's order.
@@ -179,6 +194,8 @@ impl LinearKind {
 /// `a + b` or `a - b` of two quantised values, with the shape of `a`.
 #[derive(Clone, Debug)]
 pub(crate) struct Sum {
+    /// The node that describes it, by its place in the file.
+    pub node: usize,
     pub a: (ValueId, f32, i32),
     pub b: Addend,
     /// Of `a` and of `b`: 1 or -1.
@@ -195,6 +212,8 @@ pub(crate) enum Addend {
 /// The mean over windows of an `i8` value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Average {
+    /// The node that describes it, by its place in the file.
+    pub node: usize,
     pub x: ValueId,
     pub scale: f32,
     pub zero: i32,

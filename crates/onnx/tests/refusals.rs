@@ -192,7 +192,7 @@ fn an_accumulator_that_may_overflow() {
     bias.initializer.push(float("b", &[1], &[3e7]));
     assert_eq!(
         message(bias),
-        "node 5 \"the_qend\" (QuantizeLinear) may overflow: an accumulator can reach 2999999899, more than 2^31 - 1"
+        "node 3 \"the_m\" (MatMul) may overflow: an accumulator can reach 2999999899, more than 2^31 - 1"
     );
 }
 
@@ -227,7 +227,7 @@ fn scales_that_are_no_scales() {
     graph.initializer[2] = float("s2", &[], &[1e-20]);
     assert_eq!(
         message(graph),
-        "node 4 \"the_qend\" (QuantizeLinear): its scales or zero points are out of the range of integer requantisation"
+        "node 3 \"the_y\" (MatMul): its scales or zero points are out of the range of integer requantisation"
     );
     let mut graph = with(&[1, 4], vec![node("Log", &["dx"], "y")]);
     graph.initializer[1] = int8("z", &[], &[0]);
@@ -303,15 +303,12 @@ fn dimensions_that_are_not_known() {
 
 #[test]
 fn the_program_checks_name_the_node() {
-    // One average over more windows than one element may read.
-    let graph = with(
-        &[1, 1, 70, 70],
-        vec![node("GlobalAveragePool", &["dx"], "y")],
-    );
-    let message = message(graph);
-    assert!(
-        message.starts_with("node 3 \"the_qend\" (QuantizeLinear) is not supported: operator"),
-        "{message}"
+    // Taps that do not lie beside each other, more than one element may read.
+    let conv = with_ints(node("Conv", &["dx", "dw"], "y"), "dilations", &[2, 2]);
+    let graph = weighted(with(&[1, 1, 20, 20], vec![conv]), &[1, 1, 9, 9]);
+    assert_eq!(
+        message(graph),
+        "node 3 \"the_y\" (Conv) is not supported: operator 1 (Conv2d) reads 84 ranges for one element, more than 64"
     );
 }
 

@@ -351,6 +351,7 @@ impl Lowering<'_> {
             .map(|(b, w)| b - i64::from(zero) * w.iter().map(|w| i64::from(*w)).sum::<i64>())
             .collect();
         Ok(Linear {
+            node: node.index,
             x,
             kind,
             weights: weights.into(),

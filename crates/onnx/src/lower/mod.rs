@@ -29,6 +29,8 @@ const OPSETS: std::ops::RangeInclusive<i64> = 10..=26;
 
 /// The state of an import.
 pub(crate) struct Lowering<'a> {
+    /// The graph's nodes, in the file's order.
+    nodes: Vec<NodeView<'a>>,
     budget: Budget,
     builder: Builder,
     values: HashMap<&'a str, Value>,
@@ -54,7 +56,10 @@ pub(crate) fn lower(mut graph: Graph, limits: &Limits) -> Result<Imported, Impor
         let name = proto.name.clone();
         constants.push((name, Rc::new(Constant::read(proto, &mut budget)?)));
     }
+    let nodes = graph.nodes.iter().enumerate();
+    let nodes = nodes.map(|(index, proto)| NodeView { index, proto });
     let mut lowering = Lowering {
+        nodes: nodes.collect(),
         budget,
         builder: Builder::default(),
         values: HashMap::new(),
@@ -82,14 +87,8 @@ pub(crate) fn lower(mut graph: Graph, limits: &Limits) -> Result<Imported, Impor
             lowering.input(info)?;
         }
     }
-    let nodes: Vec<_> = graph
-        .nodes
-        .iter()
-        .enumerate()
-        .map(|(index, proto)| NodeView { index, proto })
-        .collect();
     let given: HashSet<&str> = lowering.values.keys().copied().collect();
-    for node in order(&nodes, &given)? {
+    for node in order(&lowering.nodes, &given)? {
         lowering.builder.node = node.index;
         let result = lowering.node(&node)?;
         let mut outputs = node.proto.output.iter();
@@ -101,7 +100,7 @@ pub(crate) fn lower(mut graph: Graph, limits: &Limits) -> Result<Imported, Impor
             return Err(node.unsupported(format!("its result {:?}", clipped(more))));
         }
     }
-    lowering.finish(&graph, &nodes)
+    lowering.finish(&graph)
 }
 
 impl<'a> Lowering<'a> {
@@ -308,7 +307,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The program and its ports.
-    fn finish(mut self, graph: &Graph, nodes: &[NodeView<'_>]) -> Result<Imported, ImportError> {
+    fn finish(mut self, graph: &Graph) -> Result<Imported, ImportError> {
         let mut outputs = Vec::new();
         for info in &graph.outputs {
             let port = self.output(info)?;
@@ -328,7 +327,7 @@ impl<'a> Lowering<'a> {
         // The node of the graph that an operator of the program was made for.
         let node = |operator: u32| {
             let origin = origins.get(operator as usize);
-            origin.and_then(|i| nodes.get(*i)).map(NodeView::name)
+            origin.and_then(|i| self.nodes.get(*i)).map(NodeView::name)
         };
         let program = program.check().map_err(|source| {
             let operator = match &source {

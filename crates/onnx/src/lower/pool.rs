@@ -223,6 +223,7 @@ impl Lowering<'_> {
         let shape = Shape::new(&[n, c, oh, ow])
             .ok_or_else(|| node.shape_error("its result is too large"))?;
         let average = Average {
+            node: node.index,
             x,
             scale,
             zero,
@@ -283,6 +284,7 @@ impl Lowering<'_> {
         let shape =
             Shape::new(&[n, c, 1, 1]).ok_or_else(|| node.shape_error("its result is too large"))?;
         let average = Average {
+            node: node.index,
             x,
             scale,
             zero,

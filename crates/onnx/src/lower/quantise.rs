@@ -231,21 +231,23 @@ impl Lowering<'_> {
         scale: f32,
         zero: i32,
     ) -> Result<ValueId, ImportError> {
-        match real {
+        // What is wrong with an operator is said of the node that describes it.
+        let node = &match real.node() {
+            Some(index) => self.nodes.get(index).copied().unwrap_or(*node),
+            None => *node,
+        };
+        let quantiser = std::mem::replace(&mut self.builder.node, node.index);
+        let range = |clamp: &Clamp| range(node, *clamp, scale, zero);
+        let id = match real {
             Real::Function(function) => self.quantise_function(node, function, scale, zero),
-            Real::Linear(linear, clamp) => {
-                let range = range(node, *clamp, scale, zero)?;
-                self.quantise_linear(node, linear, scale, range)
-            }
-            Real::Sum(sum, clamp) => {
-                let range = range(node, *clamp, scale, zero)?;
-                self.quantise_sum(node, sum, scale, range)
-            }
+            Real::Linear(linear, clamp) => self.quantise_linear(node, linear, scale, range(clamp)?),
+            Real::Sum(sum, clamp) => self.quantise_sum(node, sum, scale, range(clamp)?),
             Real::Average(average, clamp) => {
-                let range = range(node, *clamp, scale, zero)?;
-                self.quantise_average(node, average, scale, range)
+                self.quantise_average(node, average, scale, range(clamp)?)
             }
-        }
+        };
+        self.builder.node = quantiser;
+        id
     }
 
     fn quantise_function(

@@ -224,12 +224,14 @@ impl Lowering<'_> {
                 let (shape_a, shape_b) = (self.builder.shape(a), self.builder.shape(b));
                 if covers(shape_a.dims(), shape_b.dims()) {
                     Sum {
+                        node: node.index,
                         a: (a, sa, za),
                         b: Addend::Value(b, sb, zb),
                         signs: [1.0, sign],
                     }
                 } else if covers(shape_b.dims(), shape_a.dims()) {
                     Sum {
+                        node: node.index,
                         a: (b, sb, zb),
                         b: Addend::Value(a, sa, za),
                         signs: [sign, 1.0],
@@ -239,11 +241,13 @@ impl Lowering<'_> {
                 }
             }
             (Addend::Value(a, sa, za), Addend::Constant(c)) => Sum {
+                node: node.index,
                 a: (a, sa, za),
                 b: Addend::Constant(c),
                 signs: [1.0, sign],
             },
             (Addend::Constant(c), Addend::Value(b, sb, zb)) => Sum {
+                node: node.index,
                 a: (b, sb, zb),
                 b: Addend::Constant(c),
                 signs: [sign, 1.0],
