@@ -74,6 +74,22 @@ pub enum ExecutorError {
     Run(String),
 }
 
+impl ExecutorError {
+    /// Whether what was asked was wrong, so that no other executor could do it either.
+    pub fn is_callers(&self) -> bool {
+        match self {
+            ExecutorError::Parameters(_)
+            | ExecutorError::InputSize { .. }
+            | ExecutorError::Run(_) => true,
+            ExecutorError::NoAdapter
+            | ExecutorError::SelfTest { .. }
+            | ExecutorError::Unsupported { .. }
+            | ExecutorError::DeviceLost { .. }
+            | ExecutorError::Device { .. } => false,
+        }
+    }
+}
+
 /// Checks that `parameters` are of `program`'s types.
 pub(crate) fn check_parameters(
     program: &CheckedProgram,

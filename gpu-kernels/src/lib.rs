@@ -5,6 +5,7 @@
 //! | [`reference`] | the oracle: `assay_tensor::reference`, one element at a time |
 //! | [`cpu`] | the CPU's vector instructions: VNNI, AVX2, NEON, or portable Rust |
 //! | [`gpu`] | wgpu compute shaders, on any Vulkan, Metal, DX12 or GL device |
+//! | [`fallback`] | two of them: the second does what the first cannot |
 //!
 //! All of them give the same bytes for the same program, parameters and inputs; the fast ones
 //! are second implementations that the tests hold equal to the reference, bit for bit.
@@ -14,6 +15,7 @@
 
 pub mod cpu;
 mod error;
+pub mod fallback;
 pub mod gpu;
 pub mod reference;
 
@@ -54,7 +56,8 @@ pub trait PreparedModel: Send {
 /// Which executor [`open`] gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Choice {
-    /// A real GPU if there is one that passes its self-test, else the CPU.
+    /// A real GPU if there is one that passes its self-test, with the CPU behind it for what it
+    /// cannot do; else the CPU.
     #[default]
     Auto,
     /// The CPU.
@@ -73,7 +76,7 @@ pub fn open(choice: Choice) -> Result<Box<dyn Executor>, ExecutorError> {
         Choice::Cpu => Ok(cpu()),
         Choice::Wgpu => Ok(Box::new(gpu::open_best()?)),
         Choice::Auto => match gpu::open_real() {
-            Ok(gpu) => Ok(Box::new(gpu)),
+            Ok(gpu) => Ok(Box::new(fallback::Fallback::new(Box::new(gpu), cpu()))),
             Err(ExecutorError::NoAdapter) => Ok(cpu()),
             Err(error) => {
                 tracing::warn!(%error, "no GPU is usable, running on the CPU");

@@ -87,7 +87,7 @@ impl Engine {
             .map(|(kernel, layout)| pipeline(&device, *kernel, layout))
             .collect();
         let engine = Self {
-            limits: Limits::new(&most, info.software),
+            limits: Limits::new(&most, adapter.get_info().device_type),
             device,
             queue,
             layouts,

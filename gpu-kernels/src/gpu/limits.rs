@@ -23,11 +23,15 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Of a device with these limits; `software` if it is a CPU in disguise.
-    pub fn new(device: &wgpu::Limits, software: bool) -> Self {
-        // A real GPU does more than 10^12 multiply-accumulates in a second, a software one
-        // some 10^9 on two cores.
-        let dispatch_work = if software { 1 << 27 } else { 1 << 34 };
+    /// Of a device of this type with these limits.
+    pub fn new(device: &wgpu::Limits, kind: wgpu::DeviceType) -> Self {
+        // A discrete GPU does 10^12 and more multiply-accumulates in a second, one beside a
+        // processor a tenth of that, and a processor that plays a GPU some 10^9 on two cores.
+        let dispatch_work = match kind {
+            wgpu::DeviceType::DiscreteGpu => 1 << 34,
+            wgpu::DeviceType::Cpu => 1 << 27,
+            _ => 1 << 32,
+        };
         Self {
             // Word indices are 32 bits wide; a GiB is more than any one tensor needs.
             binding_bytes: device

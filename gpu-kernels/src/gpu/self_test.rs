@@ -282,7 +282,7 @@ mod tests {
 
     /// With limits that any device has.
     fn limits() -> Limits {
-        Limits::new(&wgpu::Limits::downlevel_defaults(), true)
+        Limits::new(&wgpu::Limits::downlevel_defaults(), wgpu::DeviceType::Cpu)
     }
 
     #[test]

@@ -117,6 +117,10 @@ fn the_rest_is_refused() {
         ("y[0] = arrayLength(&y);", "ArrayLength"),
         ("y[0] = u32(p.i);", "conversion"),
         ("y[0] = u32(lane == 1u);", "conversion"),
+        (
+            "let d = dot4I8Packed(lane, p.u) + dot4I8Packed(lane, p.v.x); y[0] = bitcast<u32>(d);",
+            "two packed products",
+        ),
     ] {
         let refused = check(&shader(body)).expect_err(body);
         assert!(refused.contains(reason), "{body}: {refused}");

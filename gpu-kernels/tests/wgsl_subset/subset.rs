@@ -109,10 +109,26 @@ impl<'a> Walk<'a> {
             let name = self.function.name.as_deref().unwrap_or("main");
             format!("in {name}: {reason}")
         };
+        let mut packed = Vec::new();
         for (handle, expression) in self.function.expressions.iter() {
+            if let Expression::Math {
+                fun: MathFunction::Dot4I8Packed,
+                arg,
+                arg1,
+                ..
+            } = *expression
+            {
+                packed.extend([Some(arg), arg1]);
+            }
             // Types that have no name in the module, too.
             self.scalar(handle).map_err(named)?;
             self.expression(expression).map_err(named)?;
+        }
+        // Naga 30 declares a name for each operand of each of these in its Metal output, and so
+        // one name twice if two share an operand.
+        packed.sort();
+        if packed.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(named("has an operand of two packed products".into()));
         }
         self.block(&self.function.body).map_err(named)
     }
