@@ -1,5 +1,23 @@
 //! The assay binary: sequencer, development network, command-line client.
 //!
+//! * [`service`]: the sequencer, started and stopped as a whole
+//! * [`config`]: how it is set up
+//! * [`api`]: HTTP in front
+//! * [`engine`]: admission, ordering, execution, the state transition, answers
+//! * [`store`]: what survives a crash
+//! * [`batcher`]: the batch being built
+//! * [`l1`]: batches to L1, messages from L1
+//! * [`metrics`]: what is counted
+//! * [`bench`]: the pipeline, measured
 //! * [`dev`]: the development network
 
+pub mod api;
+pub mod batcher;
+pub mod bench;
+pub mod config;
 pub mod dev;
+pub mod engine;
+pub mod l1;
+pub mod metrics;
+pub mod service;
+pub mod store;

@@ -1,0 +1,209 @@
+//! The service's configuration: read by the command line from a file and the environment.
+
+use assay_client::api::Key32;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Configuration of `assay sequencer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// HTTP address of an L1 node.
+    pub rpc_url: String,
+    /// Websocket address of the node, where it has one. Slots are polled without.
+    pub ws_url: Option<String>,
+    /// File of the sequencer's keypair, as `solana-keygen` writes it.
+    pub keypair: PathBuf,
+    /// Address of the rollup's account.
+    pub rollup: Key32,
+    /// Where the state and the blobs are kept.
+    pub data_dir: PathBuf,
+    /// Where the HTTP API listens.
+    pub listen: SocketAddr,
+    /// What runs the models.
+    pub executor: ExecutorChoice,
+    /// When a batch is closed.
+    pub batch: BatchLimits,
+    /// How batches go to L1.
+    pub l1: L1Config,
+    /// Limits of the HTTP API.
+    pub api: ApiLimits,
+    /// A development network: `POST /v1/batches/close` works.
+    pub dev: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            rpc_url: "http://127.0.0.1:8899".into(),
+            ws_url: None,
+            keypair: PathBuf::from("sequencer.json"),
+            rollup: Key32([0; 32]),
+            data_dir: PathBuf::from("assay-data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8600)),
+            executor: ExecutorChoice::Auto,
+            batch: BatchLimits::default(),
+            l1: L1Config::default(),
+            api: ApiLimits::default(),
+            dev: false,
+        }
+    }
+}
+
+/// What runs the models.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExecutorChoice {
+    /// A real GPU if there is one that passes its self-test, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// wgpu, a software device too.
+    Wgpu,
+}
+
+impl From<ExecutorChoice> for gpu_kernels::Choice {
+    fn from(choice: ExecutorChoice) -> Self {
+        match choice {
+            ExecutorChoice::Auto => Self::Auto,
+            ExecutorChoice::Cpu => Self::Cpu,
+            ExecutorChoice::Wgpu => Self::Wgpu,
+        }
+    }
+}
+
+/// When a batch is closed: at the first limit that is reached. The rollup's own caps on records,
+/// data and work units hold besides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BatchLimits {
+    /// Transactions.
+    pub transactions: u32,
+    /// Bytes of data.
+    pub bytes: u32,
+    /// Work units.
+    pub units: u64,
+    /// Milliseconds since its first transaction.
+    pub age_ms: u64,
+    /// Requests that are executed and made durable together.
+    pub micro_batch: usize,
+}
+
+impl BatchLimits {
+    /// [`BatchLimits::age_ms`].
+    pub fn age(&self) -> Duration {
+        Duration::from_millis(self.age_ms)
+    }
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self {
+            transactions: 16_384,
+            bytes: 2 << 20,
+            units: u64::MAX,
+            age_ms: 10_000,
+            micro_batch: 512,
+        }
+    }
+}
+
+/// How batches go to L1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct L1Config {
+    /// Price of a compute unit in micro-lamports; raised on every retry.
+    pub priority_fee: u64,
+    /// The most that the price is raised to.
+    pub max_priority_fee: u64,
+    /// How settled a block must be before it is believed.
+    pub commitment: Commitment,
+    /// The form of transactions that carry a batch's data.
+    pub transactions: TxVersion,
+    /// Chunk transactions in flight at a time.
+    pub in_flight: usize,
+    /// Milliseconds between two looks at L1.
+    pub poll_ms: u64,
+}
+
+impl L1Config {
+    /// [`L1Config::poll_ms`].
+    pub fn poll(&self) -> Duration {
+        Duration::from_millis(self.poll_ms)
+    }
+}
+
+impl Default for L1Config {
+    fn default() -> Self {
+        Self {
+            priority_fee: 0,
+            max_priority_fee: 1_000_000,
+            commitment: Commitment::Confirmed,
+            transactions: TxVersion::Auto,
+            in_flight: 16,
+            poll_ms: 400,
+        }
+    }
+}
+
+/// How settled a block must be before it is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Commitment {
+    /// Voted for by a supermajority.
+    Confirmed,
+    /// Rooted.
+    Finalized,
+}
+
+impl From<Commitment> for solana_commitment_config::CommitmentConfig {
+    fn from(commitment: Commitment) -> Self {
+        match commitment {
+            Commitment::Confirmed => Self::confirmed(),
+            Commitment::Finalized => Self::finalized(),
+        }
+    }
+}
+
+/// The form of transactions that carry a batch's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TxVersion {
+    /// Version 1 where the chain takes it, else legacy.
+    Auto,
+    /// At most 1,232 bytes: one chunk each.
+    Legacy,
+    /// At most 4,096 bytes: four chunks each.
+    V1,
+}
+
+/// Limits of the HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiLimits {
+    /// Bytes of a body that submits transactions.
+    pub body_bytes: usize,
+    /// Bytes of a blob.
+    pub blob_bytes: usize,
+    /// Calls served at a time; more are refused with 503.
+    pub concurrency: usize,
+    /// Seconds that a call may take.
+    pub timeout_s: u64,
+    /// Requests that may wait for the engine; more are refused.
+    pub queue: usize,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 8 << 20,
+            blob_bytes: 256 << 20,
+            concurrency: 256,
+            timeout_s: 30,
+            queue: 65_536,
+        }
+    }
+}

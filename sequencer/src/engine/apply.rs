@@ -1,0 +1,220 @@
+//! The state transition over a micro-batch: one transaction after the other, batches closed where
+//! the next transaction has no room, everything gathered for one commit.
+
+use super::admission::Admitted;
+use super::execute::{ModelKey, Ran};
+use super::refusal::Refused;
+use super::{Answer, EngineFailure, Placed};
+use crate::batcher::OpenBatch;
+use crate::metrics::{Metrics, Stage};
+use crate::store::commit::{Commit, NewLeaf};
+use crate::store::records::TxRecord;
+use assay_ledger::Hash;
+use assay_ledger::request::{Action, SignedRequest};
+use assay_ledger::result::TxResult;
+use assay_ledger::signature::Known;
+use assay_ledger::store::FullState;
+use assay_ledger::transaction::Transaction;
+use assay_ledger::transition::{self, Fault, apply_with, ship};
+
+/// The ledger in memory: the state and the batch being built, always together.
+#[derive(Debug)]
+pub struct Ledger {
+    /// The state.
+    pub state: FullState,
+    /// The batch being built.
+    pub open: OpenBatch,
+}
+
+/// What a run gave, with the model that ran.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The model.
+    pub model: ModelKey,
+    /// Its outputs, or why there are none.
+    pub ran: Result<Ran, String>,
+}
+
+impl Ledger {
+    /// Applies a client's request with what its run gave.
+    pub fn request(
+        &mut self,
+        admitted: &Admitted,
+        run: Option<Run>,
+        commit: &mut Commit,
+        metrics: &Metrics,
+    ) -> Result<Answer, EngineFailure> {
+        let tx = match ship(&mut self.state, self.open.env(), &admitted.signed) {
+            Ok(tx) => tx,
+            Err(e) => return Ok(Err(shipping(e, &admitted.signed))),
+        };
+        if let Some((need, cap)) = self.open.never_fits(&tx) {
+            return Ok(Err(Refused::TooLarge {
+                what: "bytes",
+                need,
+                cap,
+            }));
+        }
+        let (claim, outputs) = match (&admitted.signed.request.action, run) {
+            (Action::Infer { model, .. }, Some(run)) => {
+                // The model may have been updated since the run was ordered.
+                let now = self.state.model(*model);
+                if now.map(|m| (m.program_root, m.parameters_root)) != Some(run.model) {
+                    let why = format!("model {model} was updated a moment ago");
+                    return Ok(Err(Refused::Execution(why)));
+                }
+                match run.ran {
+                    Ok(ran) => (ran.output_root, Some(ran.outputs)),
+                    Err(why) => return Ok(Err(Refused::Execution(why))),
+                }
+            }
+            _ => ([0; 32], None),
+        };
+        self.make_room(&tx, commit, metrics);
+        let mut known = Known {
+            id: admitted.id,
+            signature: admitted.signed.signature,
+        };
+        match apply_with(&mut self.state, self.open.env(), &tx, claim, &mut known) {
+            Ok(result) => Ok(Ok(self.push(
+                Some(admitted.id),
+                tx,
+                result,
+                outputs,
+                commit,
+            ))),
+            Err(Fault::Invalid(e)) => Ok(Err(Refused::Ledger(e.to_string()))),
+            Err(Fault::NoAccess(e)) => Err(EngineFailure::State(e.to_string())),
+        }
+    }
+
+    /// Consumes the next message from L1. `run` is what a job's model gave, if it was run; a job
+    /// whose run failed is declined.
+    pub fn message(
+        &mut self,
+        run: Option<Run>,
+        units: u64,
+        commit: &mut Commit,
+        metrics: &Metrics,
+    ) -> Result<(), EngineFailure> {
+        let (tx, claim, outputs, ran) = match run {
+            None => (Transaction::Inbox, [0; 32], None, None),
+            Some(Run {
+                model,
+                ran: Ok(ran),
+            }) => (
+                Transaction::Inbox,
+                ran.output_root,
+                Some(ran.outputs),
+                Some(model),
+            ),
+            Some(Run { ran: Err(why), .. }) => {
+                tracing::warn!(why, "a job from L1 is declined: its model did not run");
+                (Transaction::DeclineJob, [0; 32], None, None)
+            }
+        };
+        if !self.open.has_room(&tx, self.state.heads().units, units) {
+            self.close(commit, metrics);
+        }
+        let mut none = Known {
+            id: [0; 32],
+            signature: [0; 64],
+        };
+        let result = apply_with(&mut self.state, self.open.env(), &tx, claim, &mut none)
+            .map_err(|e| EngineFailure::State(e.to_string()))?;
+        let did_run = result.program_root != [0; 32];
+        let key = (result.program_root, result.parameters_root);
+        // Nothing is stored yet: better to stop than to claim another model's outputs.
+        if did_run && ran != Some(key) {
+            return Err(EngineFailure::State(
+                "a job ran another model than was expected".into(),
+            ));
+        }
+        self.push(None, tx, result, outputs.filter(|_| did_run), commit);
+        Ok(())
+    }
+
+    /// Closes the batch being built; none if it is empty.
+    pub fn close(&mut self, commit: &mut Commit, metrics: &Metrics) -> Option<u64> {
+        if self.open.is_empty() {
+            return None;
+        }
+        let number = self.open.number();
+        let components = self.state.components();
+        let closed = metrics.time(Stage::Encoding, || self.open.close(components));
+        tracing::info!(
+            batch = number,
+            transactions = closed.0.header.tx_count,
+            bytes = closed.0.header.data_len,
+            "batch closed"
+        );
+        commit.closed.push(closed);
+        self.state.start_batch();
+        Some(number)
+    }
+
+    fn make_room(&mut self, tx: &Transaction, commit: &mut Commit, metrics: &Metrics) {
+        let units = match tx {
+            Transaction::Infer { model, .. } => self.state.model(*model).map_or(0, |m| m.units),
+            _ => 0,
+        };
+        if !self.open.has_room(tx, self.state.heads().units, units) {
+            self.close(commit, metrics);
+        }
+    }
+
+    /// Takes an applied transaction into the batch and into the commit.
+    fn push(
+        &mut self,
+        id: Option<Hash>,
+        transaction: Transaction,
+        result: TxResult,
+        outputs: Option<Vec<u8>>,
+        commit: &mut Commit,
+    ) -> Placed {
+        let (batch, position) = (self.open.number(), self.open.len());
+        let changes = self.state.take_changes();
+        commit.accounts.extend(changes.accounts);
+        commit.models.extend(changes.models);
+        commit
+            .outbox
+            .extend(changes.outbox.into_iter().map(|(index, leaf)| NewLeaf {
+                index,
+                batch,
+                position,
+                leaf,
+            }));
+        self.open.push(&transaction, &result);
+        let outputs = outputs.filter(|_| result.done());
+        commit.transactions.push((
+            batch,
+            position,
+            TxRecord {
+                id,
+                transaction,
+                result,
+                outputs: outputs.clone(),
+            },
+        ));
+        Placed {
+            batch,
+            position,
+            result,
+            outputs,
+        }
+    }
+}
+
+/// Words for what the ledger says when a request no longer fits the state.
+fn shipping(e: transition::Refused, signed: &SignedRequest) -> Refused {
+    let request = &signed.request;
+    match e {
+        transition::Refused::Nonce { expected, got } => Refused::Nonce { got, expected },
+        transition::Refused::NoAccount => Refused::Account {
+            owner: request.owner,
+            mint: request.mint,
+        },
+        transition::Refused::NoSuchModel(model) => Refused::Model(model),
+        other => Refused::Ledger(other.to_string()),
+    }
+}

@@ -1,0 +1,195 @@
+//! Running models, on a thread of its own: while it runs one micro-batch, the engine's thread
+//! moves the ledger for the one before.
+
+use crate::metrics::{Metrics, Stage};
+use crate::store::blobs::{Blobs, LoadedModel};
+use assay_ledger::Hash;
+use assay_tensor::commit::{list_root, tensor_root};
+use assay_tensor::program::CheckedProgram;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use gpu_kernels::{Executor, PreparedModel};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// Models kept prepared; the one used longest ago makes room.
+const PREPARED: usize = 64;
+
+/// A model's program root and parameters root.
+pub type ModelKey = (Hash, Hash);
+
+/// The outputs of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// All outputs' bytes, one after the other.
+    pub outputs: Vec<u8>,
+    /// The root over the outputs' roots.
+    pub output_root: Hash,
+}
+
+/// Requests for one model.
+#[derive(Debug)]
+pub struct Group {
+    /// Which model.
+    pub model: ModelKey,
+    /// The inputs, each all of one run's.
+    pub inputs: Vec<Vec<u8>>,
+}
+
+/// What became of a group: one answer for each of its inputs, or why there is none.
+pub type GroupResult = Result<Vec<Ran>, String>;
+
+struct Work {
+    groups: Vec<Group>,
+    reply: Sender<Vec<GroupResult>>,
+}
+
+/// The executor's thread.
+#[derive(Debug)]
+pub struct ExecutorThread {
+    work: Option<Sender<Work>>,
+    thread: Option<JoinHandle<()>>,
+    name: String,
+}
+
+impl ExecutorThread {
+    /// Starts a thread that runs models of `blobs` on `executor`.
+    pub fn start(
+        executor: Box<dyn Executor>,
+        blobs: Blobs,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
+        let (work, queue) = unbounded::<Work>();
+        let name = executor.name().to_owned();
+        let thread = std::thread::Builder::new()
+            .name("executor".into())
+            .spawn(move || {
+                let mut models = Models {
+                    executor,
+                    blobs,
+                    prepared: HashMap::new(),
+                    clock: 0,
+                };
+                for work in queue {
+                    let results = work
+                        .groups
+                        .into_iter()
+                        .map(|group| models.run(group, &metrics))
+                        .collect();
+                    // Nobody waits any more only when the engine has stopped.
+                    let _ = work.reply.send(results);
+                }
+            })?;
+        Ok(Self {
+            work: Some(work),
+            thread: Some(thread),
+            name,
+        })
+    }
+
+    /// What runs the models.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Queues `groups`; their results come in the same order.
+    pub fn submit(&self, groups: Vec<Group>) -> Receiver<Vec<GroupResult>> {
+        let (reply, results) = bounded(1);
+        if let Some(work) = &self.work {
+            // The thread ends only with this struct, or by a panic; then the receiver says so.
+            let _ = work.send(Work { groups, reply });
+        }
+        results
+    }
+}
+
+impl Drop for ExecutorThread {
+    fn drop(&mut self) {
+        self.work.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Prepared {
+    program: Arc<CheckedProgram>,
+    model: Box<dyn PreparedModel>,
+    used: u64,
+}
+
+struct Models {
+    executor: Box<dyn Executor>,
+    blobs: Blobs,
+    prepared: HashMap<ModelKey, Prepared>,
+    clock: u64,
+}
+
+impl Models {
+    fn run(&mut self, group: Group, metrics: &Metrics) -> GroupResult {
+        let prepared = self.prepare(&group.model)?;
+        let inputs: Vec<&[u8]> = group.inputs.iter().map(Vec::as_slice).collect();
+        let outputs = metrics
+            .time(Stage::Execution, || prepared.model.run(&inputs))
+            .map_err(|e| e.to_string())?;
+        metrics.time(Stage::Commitment, || {
+            outputs
+                .into_iter()
+                .map(|outputs| {
+                    let output_root = output_root(&prepared.program, &outputs)
+                        .ok_or("the executor gave outputs of a wrong size")?;
+                    Ok(Ran {
+                        outputs,
+                        output_root,
+                    })
+                })
+                .collect()
+        })
+    }
+
+    fn prepare(&mut self, key: &ModelKey) -> Result<&mut Prepared, String> {
+        self.clock += 1;
+        if !self.prepared.contains_key(key) {
+            let LoadedModel {
+                program,
+                parameters,
+            } = self
+                .blobs
+                .model(&key.0, &key.1)
+                .map_err(|e| e.to_string())?;
+            let model = self
+                .executor
+                .prepare(program.clone(), parameters)
+                .map_err(|e| e.to_string())?;
+            if self.prepared.len() >= PREPARED {
+                let oldest = self.prepared.iter().min_by_key(|(_, p)| p.used);
+                if let Some(oldest) = oldest.map(|(key, _)| *key) {
+                    self.prepared.remove(&oldest);
+                }
+            }
+            self.prepared.insert(
+                *key,
+                Prepared {
+                    program,
+                    model,
+                    used: 0,
+                },
+            );
+        }
+        let prepared = self.prepared.get_mut(key).ok_or("the model was not kept")?;
+        prepared.used = self.clock;
+        Ok(prepared)
+    }
+}
+
+/// The root over the roots of a run's outputs; `None` unless `outputs` has the program's size.
+pub fn output_root(program: &CheckedProgram, outputs: &[u8]) -> Option<Hash> {
+    let parts = program.split_outputs(outputs)?;
+    let roots: Vec<Hash> = program
+        .output_types()
+        .iter()
+        .zip(parts)
+        .map(|(ty, data)| tensor_root(ty, data))
+        .collect();
+    Some(list_root(&roots))
+}

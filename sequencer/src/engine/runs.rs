@@ -1,0 +1,77 @@
+//! A micro-batch's runs, gathered by model on their way out and found again on their way back.
+
+use super::EngineFailure;
+use super::apply::Run;
+use super::execute::{ExecutorThread, Group, GroupResult, ModelKey, Ran};
+use crossbeam_channel::Receiver;
+use std::collections::HashMap;
+
+/// Where a run's result is found: its group and its place there.
+pub(super) type RunAt = (usize, usize);
+
+/// Runs to be ordered, gathered by model.
+#[derive(Default)]
+pub(super) struct Groups {
+    groups: Vec<Group>,
+    of: HashMap<ModelKey, usize>,
+}
+
+impl Groups {
+    pub(super) fn add(&mut self, model: ModelKey, input: Vec<u8>) -> RunAt {
+        let group = *self.of.entry(model).or_insert_with(|| {
+            self.groups.push(Group {
+                model,
+                inputs: Vec::new(),
+            });
+            self.groups.len() - 1
+        });
+        let inputs = &mut self.groups[group].inputs;
+        inputs.push(input);
+        (group, inputs.len() - 1)
+    }
+
+    pub(super) fn run(
+        self,
+        executor: &ExecutorThread,
+    ) -> (Vec<ModelKey>, Receiver<Vec<GroupResult>>) {
+        let models = self.groups.iter().map(|g| g.model).collect();
+        (models, executor.submit(self.groups))
+    }
+}
+
+/// What the runs gave.
+pub(super) struct Runs {
+    models: Vec<ModelKey>,
+    results: Vec<Result<Vec<Option<Ran>>, String>>,
+}
+
+impl Runs {
+    pub(super) fn wait(
+        models: Vec<ModelKey>,
+        results: &Receiver<Vec<GroupResult>>,
+    ) -> Result<Self, EngineFailure> {
+        let results = results.recv().map_err(|_| EngineFailure::Executor)?;
+        Ok(Self {
+            models,
+            results: results
+                .into_iter()
+                .map(|group| group.map(|runs| runs.into_iter().map(Some).collect()))
+                .collect(),
+        })
+    }
+
+    pub(super) fn take(&mut self, (group, place): RunAt) -> Run {
+        let ran = match self.results.get_mut(group) {
+            Some(Ok(runs)) => runs
+                .get_mut(place)
+                .and_then(Option::take)
+                .ok_or_else(|| "the executor gave too few answers".to_owned()),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err("the executor gave too few answers".to_owned()),
+        };
+        Run {
+            model: self.models.get(group).copied().unwrap_or_default(),
+            ran,
+        }
+    }
+}

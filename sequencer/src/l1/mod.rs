@@ -1,0 +1,129 @@
+//! L1: posting batches, following what happens there.
+//!
+//! * [`poster`]: closed batches go to L1 and become final; every step is derived from L1's state
+//! * `data`: a batch's data account
+//! * [`follower`]: the inbox's messages come to the engine
+//! * [`error`]: what goes wrong, and how bad it is
+
+mod data;
+pub mod error;
+pub mod follower;
+pub mod poster;
+
+use crate::config::{Config, TxVersion};
+use assay_client::accounts;
+use assay_client::rpc::Rpc;
+use assay_client::sender::{Options, Sender};
+use assay_client::wire::Wire;
+use assay_ledger::Key;
+use assay_ledger::header::Params;
+use error::L1Error;
+use settlement::state::{Chain, Rollup};
+use solana_client::nonblocking::rpc_client::RpcClient;
+use solana_keypair::Keypair;
+use solana_pubkey::Pubkey;
+use solana_signer::Signer;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What L1 says about the rollup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heads {
+    /// The newest batch on L1.
+    pub tip: u64,
+    /// The newest final batch.
+    pub finalised: u64,
+    /// Messages in the inbox.
+    pub inbox: u64,
+}
+
+/// The rollup that is served: what does not change while the service runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollupInfo {
+    /// Address of its account.
+    pub rollup: Key,
+    /// The sequencer's key.
+    pub sequencer: Key,
+    /// The bridge program.
+    pub bridge: Key,
+    /// The escrow program.
+    pub escrow: Key,
+    /// The parameters in force.
+    pub params: Params,
+    /// Whether batches go to L1 in version-1 transactions.
+    pub version1: bool,
+}
+
+/// The way to L1: a node, a key, a rollup.
+#[derive(Clone)]
+pub struct L1 {
+    /// Sends transactions.
+    pub sender: Sender,
+    /// The sequencer's key.
+    pub key: Arc<Keypair>,
+    /// The rollup's account.
+    pub rollup: Pubkey,
+}
+
+impl L1 {
+    /// The way that `config` describes. Nothing is asked yet.
+    pub fn new(config: &Config, key: Arc<Keypair>) -> Self {
+        let client = RpcClient::new_with_timeout_and_commitment(
+            config.rpc_url.clone(),
+            Duration::from_secs(20),
+            config.l1.commitment.into(),
+        );
+        let options = Options {
+            unit_price: config.l1.priority_fee,
+            max_unit_price: config.l1.max_priority_fee.max(config.l1.priority_fee),
+            wire: match config.l1.transactions {
+                TxVersion::Auto => None,
+                TxVersion::Legacy => Some(Wire::Legacy),
+                TxVersion::V1 => Some(Wire::Version1),
+            },
+            ..Options::default()
+        };
+        Self {
+            sender: Sender::new(Rpc::with_client(client), options),
+            key,
+            rollup: Pubkey::new_from_array(config.rollup.0),
+        }
+    }
+
+    /// The node.
+    pub fn rpc(&self) -> &Rpc {
+        self.sender.rpc()
+    }
+
+    /// The rollup's account.
+    pub async fn rollup(&self) -> Result<Rollup, L1Error> {
+        Ok(accounts::rollup(self.rpc(), &self.rollup).await?)
+    }
+
+    /// The rollup's chain of batches.
+    pub async fn chain(&self) -> Result<Box<Chain>, L1Error> {
+        Ok(accounts::chain(self.rpc(), &self.rollup).await?)
+    }
+
+    /// What is served, and where L1 stands.
+    pub async fn look(&self) -> Result<(RollupInfo, Heads), L1Error> {
+        let rollup = self.rollup().await?;
+        let chain = self.chain().await?;
+        let wire = self.sender.wire().await?;
+        Ok((
+            RollupInfo {
+                rollup: self.rollup.to_bytes(),
+                sequencer: self.key.pubkey().to_bytes(),
+                bridge: rollup.config.bridge.to_bytes(),
+                escrow: rollup.config.escrow.to_bytes(),
+                params: rollup.config.params.into(),
+                version1: wire == Wire::Version1,
+            },
+            Heads {
+                tip: chain.tip_number,
+                finalised: chain.final_number,
+                inbox: rollup.inbox_count,
+            },
+        ))
+    }
+}

@@ -1,0 +1,315 @@
+//! The poster: closed batches go to L1 in order, and become final.
+//!
+//! It remembers nothing that L1 does not: each step looks at the chain's account and at the data
+//! account of the next batch, does the one thing that is missing, and looks again. So it goes on
+//! after a crash, a dead node, a dropped transaction or a rollback without a special case, and a
+//! batch that is on L1 is never posted again: the program takes each number once, and a refusal
+//! is checked against the hash in the chain's ring.
+
+use super::data::{DataAccount, create, runs};
+use super::error::{L1Error, Severity};
+use super::{Heads, L1};
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::store::records::{BatchRecord, L1Record, L1Step};
+use assay_client::instructions::settlement as make;
+use assay_client::pda;
+use assay_client::rpc::RpcError;
+use assay_client::sender::{Landed, Order, Sent};
+use assay_client::wire::Wire;
+use assay_ledger::data::{CHUNK, chunk_count};
+use backon::BackoffBuilder;
+use futures::StreamExt;
+use settlement::constants::MAX_PENDING;
+use settlement::state::{BatchData, Chain, InboxPage};
+use solana_signer::Signer;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Batches made final in one transaction at most.
+const FINALISE_TOGETHER: usize = 4;
+
+/// Posts batches.
+pub struct Poster {
+    /// The way to L1.
+    pub l1: L1,
+    /// Where the batches are.
+    pub store: Arc<Store>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Told where L1 stands.
+    pub heads: Arc<watch::Sender<Heads>>,
+    /// The newest closed batch.
+    pub closed: watch::Receiver<u64>,
+    /// Chunk transactions in flight at a time.
+    pub in_flight: usize,
+    /// Time between two looks.
+    pub poll: Duration,
+}
+
+/// Whether there may be more to do at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Did {
+    Something,
+    Nothing,
+}
+
+impl Poster {
+    /// Works until `stop`, or until a critical error.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), L1Error> {
+        let policy = backon::ExponentialBuilder::default()
+            .with_min_delay(self.poll)
+            .with_max_delay(Duration::from_secs(10))
+            .with_jitter()
+            .without_max_times();
+        let mut backoff = policy.build();
+        loop {
+            let did = tokio::select! {
+                did = self.step() => did,
+                () = stop.cancelled() => return Ok(()),
+            };
+            let wait = match did {
+                Ok(did) => {
+                    backoff = policy.build();
+                    match did {
+                        Did::Something => continue,
+                        Did::Nothing => self.poll,
+                    }
+                }
+                Err(error) => match error.severity() {
+                    Severity::Critical => return Err(error),
+                    severity => {
+                        self.metrics.l1_retries.inc();
+                        tracing::warn!(%error, ?severity, "posting batches: trying again");
+                        backoff.next().unwrap_or(self.poll)
+                    }
+                },
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                changed = self.closed.changed() => {
+                    // The engine is gone: there is nothing new to wait for, but finality.
+                    if changed.is_err() {
+                        tokio::time::sleep(wait).await;
+                    }
+                }
+                () = stop.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// Looks at L1 and does what is missing there.
+    async fn step(&self) -> Result<Did, L1Error> {
+        let chain = self.l1.chain().await?;
+        self.check(&chain)?;
+        self.heads.send_modify(|heads| {
+            heads.tip = chain.tip_number;
+            heads.finalised = chain.final_number;
+        });
+        self.metrics.tip.set(chain.tip_number as i64);
+        self.metrics.finalised.set(chain.final_number as i64);
+        if self.finalise(&chain).await? == Did::Something {
+            return Ok(Did::Something);
+        }
+        if chain.pending() >= MAX_PENDING {
+            return Ok(Did::Nothing);
+        }
+        match self.store.batch(chain.tip_number + 1)? {
+            Some(record) => self.post(&record).await,
+            None => Ok(Did::Nothing),
+        }
+    }
+
+    /// L1's newest batch must be one of ours.
+    fn check(&self, chain: &Chain) -> Result<(), L1Error> {
+        let tip = chain.tip();
+        if tip.number == 0 {
+            return Ok(());
+        }
+        match self.store.batch(tip.number)? {
+            Some(record) if record.header.hash() == tip.hash => Ok(()),
+            Some(_) => Err(L1Error::Fork(tip.number)),
+            None => Err(L1Error::Behind {
+                tip: tip.number,
+                ours: self
+                    .store
+                    .batches(u64::MAX, 1)?
+                    .first()
+                    .map_or(0, |b| b.header.number),
+            }),
+        }
+    }
+
+    /// Makes the batches final whose windows have passed.
+    async fn finalise(&self, chain: &Chain) -> Result<Did, L1Error> {
+        if chain.pending() == 0 {
+            return Ok(Did::Nothing);
+        }
+        let now = self.l1.rpc().slot().await?;
+        let due: Vec<_> = (chain.final_number + 1..=chain.tip_number)
+            .map(|number| chain.slots[(number % chain.slots.len() as u64) as usize])
+            .take_while(|slot| slot.window_end().is_ok_and(|end| end <= now))
+            .take(FINALISE_TOGETHER)
+            .collect();
+        let (Some(first), Some(last)) = (due.first(), due.last()) else {
+            return Ok(Did::Nothing);
+        };
+        let instructions = due
+            .iter()
+            .map(|slot| make::finalize_batch(&self.l1.rollup, &slot.sequencer))
+            .collect();
+        let order = Order::new("finalise", &self.l1.key, instructions);
+        let target = last.number;
+        let done = || async {
+            let chain = self.l1.chain().await.map_err(reading)?;
+            Ok(chain.final_number >= target)
+        };
+        let sent = self.l1.sender.send_unless(&order, done).await?;
+        self.note(first.number, L1Step::Finalise, sent)?;
+        tracing::info!(from = first.number, to = target, "batches are final");
+        Ok(Did::Something)
+    }
+
+    /// Takes the next step of a batch on its way to L1.
+    async fn post(&self, record: &BatchRecord) -> Result<Did, L1Error> {
+        let header = &record.header;
+        let number = header.number;
+        let key = self.l1.key.pubkey();
+        let address = pda::batch_data(&key, number);
+        let data = self.store.data(number)?.ok_or(L1Error::Behind {
+            tip: number,
+            ours: number - 1,
+        })?;
+        let account = self.l1.rpc().account(&address).await?;
+        match DataAccount::of(account.as_ref(), &data, &header.data_root) {
+            DataAccount::None { lamports } => {
+                let rent = self.l1.rpc().rent(BatchData::size(header.data_len)).await?;
+                let missing = rent.saturating_sub(lamports);
+                let instructions = create(&self.l1.rollup, &key, number, header.data_len, missing);
+                self.send(
+                    number,
+                    L1Step::Create,
+                    Order::new("create", &self.l1.key, instructions),
+                )
+                .await?;
+            }
+            DataAccount::Open { missing } if !missing.is_empty() => {
+                self.write(number, &data, &missing).await?;
+            }
+            DataAccount::Open { .. } => {
+                let units = 60_000 + 400 * chunk_count(header.data_len);
+                let order = Order::new("seal", &self.l1.key, vec![make::seal_data(&key, &address)]);
+                self.send(number, L1Step::Seal, order.units(units)).await?;
+            }
+            DataAccount::Sealed => self.post_header(record).await?,
+            DataAccount::Other => {
+                let order = Order::new(
+                    "close",
+                    &self.l1.key,
+                    vec![make::close_data(&key, &address)],
+                );
+                self.send(number, L1Step::Close, order).await?;
+                return Err(L1Error::ForeignData(address));
+            }
+        }
+        Ok(Did::Something)
+    }
+
+    /// Writes the missing chunks, several transactions at a time.
+    async fn write(&self, number: u64, data: &[u8], missing: &[u32]) -> Result<(), L1Error> {
+        let key = self.l1.key.pubkey();
+        let address = pda::batch_data(&key, number);
+        let each = match self.l1.sender.wire().await? {
+            Wire::Legacy => 1,
+            Wire::Version1 => 4,
+        };
+        let orders = runs(missing, each).into_iter().map(|(first, len)| {
+            let from = first as usize * CHUNK;
+            let bytes = &data[from..data.len().min(from + len * CHUNK)];
+            let write = make::write_chunks(&key, &address, first, bytes.to_vec());
+            Order::new("write", &self.l1.key, vec![write]).units(100_000)
+        });
+        let mut sending = futures::stream::iter(orders)
+            .map(|order| self.send(number, L1Step::Write, order))
+            .buffer_unordered(self.in_flight.max(1));
+        while let Some(sent) = sending.next().await {
+            sent?;
+        }
+        Ok(())
+    }
+
+    /// Posts the header on sealed data and takes the data account's rent back, in one
+    /// transaction.
+    async fn post_header(&self, record: &BatchRecord) -> Result<(), L1Error> {
+        let (header, key) = (&record.header, self.l1.key.pubkey());
+        let (number, hash) = (header.number, header.hash());
+        let cursor = header.state.inbox.cursor;
+        let page =
+            (self.l1.rollup().await?.inbox_count > cursor).then(|| InboxPage::page_of(cursor));
+        let address = pda::batch_data(&key, number);
+        let instructions = vec![
+            make::post_batch(&key, &address, header, page),
+            make::close_data(&key, &address),
+        ];
+        let order = Order::new("post", &self.l1.key, instructions);
+        let done = || async {
+            let chain = self.l1.chain().await.map_err(reading)?;
+            Ok(is_on_chain(&chain, number, &hash))
+        };
+        let sent = self.l1.sender.send_unless(&order, done).await?;
+        self.note(number, L1Step::Post, sent)?;
+        tracing::info!(
+            batch = number,
+            transactions = header.tx_count,
+            "batch posted"
+        );
+        Ok(())
+    }
+
+    /// Sends a step that may be done twice without harm, or that the program takes only once.
+    async fn send(&self, number: u64, step: L1Step, order: Order) -> Result<(), L1Error> {
+        let landed = self.l1.sender.send(&order).await?;
+        self.note(number, step, Sent::Landed(landed))
+    }
+
+    fn note(&self, number: u64, step: L1Step, sent: Sent) -> Result<(), L1Error> {
+        let Sent::Landed(Landed {
+            signature,
+            lamports,
+            bytes,
+            ..
+        }) = sent
+        else {
+            return Ok(());
+        };
+        self.metrics.l1_lamports.inc_by(lamports);
+        self.metrics.l1_bytes.inc_by(bytes);
+        let record = L1Record {
+            order: 0,
+            step,
+            lamports,
+            bytes,
+        };
+        Ok(self.store.note_l1(number, signature.as_array(), record)?)
+    }
+}
+
+/// Whether L1 holds this very batch.
+fn is_on_chain(chain: &Chain, number: u64, hash: &assay_ledger::Hash) -> bool {
+    let slot = &chain.slots[(number % chain.slots.len() as u64) as usize];
+    number <= chain.tip_number && slot.number == number && slot.hash == *hash
+}
+
+/// An error of reading, for the sender.
+fn reading(e: L1Error) -> RpcError {
+    match e {
+        L1Error::Rpc(e) => e,
+        other => RpcError::Account {
+            address: settlement::ID,
+            expected: "chain of batches",
+            reason: other.to_string(),
+        },
+    }
+}

@@ -1,0 +1,215 @@
+//! The sequencer as a whole: started from a configuration, stopped without losing anything.
+
+use crate::api::{self, Api};
+use crate::config::Config;
+use crate::engine::EngineHandle;
+use crate::engine::rig::{self, Options, Rig};
+use crate::l1::L1;
+use crate::l1::error::L1Error;
+use crate::l1::follower::Follower;
+use crate::l1::poster::Poster;
+use anyhow::{Context, Result, anyhow};
+use assay_client::inbox::Reader;
+use assay_ledger::transition::Env;
+use solana_keypair::{EncodableKey, Keypair};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// A running sequencer. Dropping it stops it without waiting; [`Service::stop`] waits.
+#[derive(Debug)]
+pub struct Service {
+    address: SocketAddr,
+    stop: CancellationToken,
+    tasks: JoinSet<Result<()>>,
+    engine: EngineHandle,
+}
+
+impl Service {
+    /// Starts the sequencer that `config` describes; its API answers when this returns.
+    pub async fn start(config: Config) -> Result<Self> {
+        let key = Keypair::read_from_file(&config.keypair)
+            .map_err(|e| anyhow!("{e}"))
+            .with_context(|| {
+                format!(
+                    "cannot read the keypair {}: make one with `assay key new`",
+                    config.keypair.display()
+                )
+            })?;
+        Self::start_with(config, Arc::new(key)).await
+    }
+
+    /// The same with a key that is not read from `config.keypair`.
+    pub async fn start_with(config: Config, key: Arc<Keypair>) -> Result<Self> {
+        let l1 = L1::new(&config, key);
+        let (info, heads) = l1.look().await.with_context(|| {
+            format!(
+                "cannot read rollup {} from L1 at {}",
+                config.rollup, config.rpc_url
+            )
+        })?;
+        let options = Options {
+            env: Env {
+                rollup: info.rollup,
+                number: 1,
+                sequencer: info.sequencer,
+                params: info.params,
+            },
+            limits: config.batch.clone(),
+            executor: config.executor,
+            queue: config.api.queue,
+        };
+        let data_dir = config.data_dir.clone();
+        let rig = tokio::task::spawn_blocking(move || Rig::start(&data_dir, options)).await??;
+        let listener = match TcpListener::bind(config.listen).await {
+            Ok(listener) => listener,
+            Err(error) => {
+                let _ = rig.stop().await;
+                return Err(error).with_context(|| {
+                    format!(
+                        "cannot listen on {}: set `listen` to a free address",
+                        config.listen
+                    )
+                });
+            }
+        };
+        let reader = Reader::new(l1.rollup, rig.inbox);
+        let heads = Arc::new(watch::Sender::new(heads));
+        let api = Api {
+            store: rig.store.clone(),
+            blobs: rig.blobs.clone(),
+            engine: rig.engine.clone(),
+            heads: heads.subscribe(),
+            metrics: rig.metrics.clone(),
+            info: Arc::new(info),
+            executor: rig.executor.clone(),
+            limits: config.api.clone(),
+            dev: config.dev,
+        };
+        let poster = Poster {
+            l1: l1.clone(),
+            store: rig.store.clone(),
+            metrics: rig.metrics.clone(),
+            heads: heads.clone(),
+            closed: rig.closed.clone(),
+            in_flight: config.l1.in_flight,
+            poll: config.l1.poll(),
+        };
+        let follower = Follower {
+            l1,
+            engine: rig.engine.clone(),
+            metrics: rig.metrics.clone(),
+            heads,
+            reader,
+            poll: config.l1.poll(),
+        };
+        Self::spawn(listener, api, rig, poster, follower)
+    }
+
+    fn spawn(
+        listener: TcpListener,
+        api: Api,
+        rig: Rig,
+        poster: Poster,
+        follower: Follower,
+    ) -> Result<Self> {
+        let address = listener.local_addr()?;
+        tracing::info!(%address, executor = api.executor, "the sequencer serves");
+        let engine = rig.engine;
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(rig::ended(rig.ended));
+        let (token, to_drain) = (stop.clone(), engine.clone());
+        tasks.spawn(async move {
+            axum::serve(listener, api::router(api))
+                .with_graceful_shutdown(async move { token.cancelled().await })
+                .await
+                .context("the HTTP server failed")?;
+            // Every call has been answered; what is left to the engine is to end.
+            to_drain.stop();
+            Ok(())
+        });
+        let token = stop.clone();
+        tasks.spawn(async move { follow(poster.run(token).await, "posting batches") });
+        let token = stop.clone();
+        tasks.spawn(async move { follow(follower.run(token).await, "following the inbox") });
+        Ok(Self {
+            address,
+            stop,
+            tasks,
+            engine,
+        })
+    }
+
+    /// Where the API listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The API's base address, `http://...`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The engine, for whoever is in the same process.
+    pub fn engine(&self) -> &EngineHandle {
+        &self.engine
+    }
+
+    /// Waits until something fails; then stops the rest.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        let error = loop {
+            match self.tasks.join_next().await {
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(error))) => break error,
+                Some(Err(error)) => break error.into(),
+                None => break anyhow!("every part of the service has ended"),
+            }
+        };
+        self.stop.cancel();
+        self.engine.stop();
+        error
+    }
+
+    /// Stops: takes no more calls, answers those that are under way, makes everything durable.
+    /// The batch being built stays open in the store and goes on at the next start.
+    pub async fn stop(mut self) -> Result<()> {
+        self.stop.cancel();
+        let mut first = Ok(());
+        while let Some(ended) = self.tasks.join_next().await {
+            let ended = ended.map_err(anyhow::Error::from).flatten();
+            if first.is_ok() {
+                first = ended;
+            }
+        }
+        first
+    }
+
+    /// Serves until `shutdown` resolves, then stops; or until something fails.
+    pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        tokio::select! {
+            error = self.failed() => {
+                let _ = self.stop().await;
+                Err(error)
+            }
+            () = shutdown => self.stop().await,
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.engine.stop();
+    }
+}
+
+fn follow(ended: Result<(), L1Error>, what: &'static str) -> Result<()> {
+    match ended {
+        Ok(()) | Err(L1Error::Stopped) => Ok(()),
+        Err(error) => Err(error).context(what),
+    }
+}

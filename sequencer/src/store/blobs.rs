@@ -1,0 +1,149 @@
+//! The blobs of models: files named by their roots.
+//!
+//! A program's root is its header's; the root of parameters covers their types, which are the
+//! program's, so parameters are stored for a program that is already here. Every file is checked
+//! against its name when it is written and again when it is loaded.
+
+use assay_ledger::Hash;
+use assay_tensor::commit::parameters_root;
+use assay_tensor::program::{CheckedProgram, Program};
+use assay_tensor::types::Tensor;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why a blob is not taken or not given.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// Not the encoding of a program.
+    #[error(
+        "not a tensor program ({0}): send what `Program::encode` gives, or name the program with `?program=` if these are parameters"
+    )]
+    NotAProgram(String),
+    /// A program that `check` refuses.
+    #[error("the program does not check: {0}")]
+    Unchecked(String),
+    /// Parameters of another length than the program's.
+    #[error("the program's parameters are {expected} bytes, these are {got}")]
+    Length {
+        /// Bytes by the program's types.
+        expected: u64,
+        /// Bytes that came.
+        got: u64,
+    },
+    /// It is not here.
+    #[error("blob {} is not here: upload it with PUT /v1/blobs", hex::encode(.0))]
+    Missing(Hash),
+    /// The file is not what its name says.
+    #[error("the file of blob {} is damaged: remove it and upload the blob again", hex::encode(.0))]
+    Damaged(Hash),
+    /// The disk.
+    #[error(
+        "a blob's file cannot be read or written ({0}): see that the disk is neither full nor broken"
+    )]
+    Io(#[from] std::io::Error),
+}
+
+/// A model as the executors need it.
+#[derive(Clone, Debug)]
+pub struct LoadedModel {
+    /// The checked program.
+    pub program: Arc<CheckedProgram>,
+    /// Its parameters.
+    pub parameters: Arc<Vec<Tensor>>,
+}
+
+/// The directory of blobs.
+#[derive(Clone, Debug)]
+pub struct Blobs {
+    dir: PathBuf,
+}
+
+impl Blobs {
+    /// The blobs in `dir/blobs`, which is made where it is not there.
+    pub fn open(dir: &Path) -> std::io::Result<Self> {
+        let dir = dir.join("blobs");
+        std::fs::create_dir_all(&dir)?;
+        Ok(Self { dir })
+    }
+
+    /// Stores a program's encoding; its root.
+    pub fn put_program(&self, bytes: &[u8]) -> Result<Hash, BlobError> {
+        let root = decode(bytes)?.root();
+        self.write(&root, bytes)?;
+        Ok(root)
+    }
+
+    /// Stores the parameters of `program`, their bytes one after the other; their root.
+    pub fn put_parameters(&self, program: &Hash, bytes: &[u8]) -> Result<Hash, BlobError> {
+        let program = self.program(program)?;
+        let root = parameters_root(&split(&program, bytes)?);
+        self.write(&root, bytes)?;
+        Ok(root)
+    }
+
+    /// The bytes of a blob.
+    pub fn get(&self, root: &Hash) -> Result<Vec<u8>, BlobError> {
+        match std::fs::read(self.path(root)) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(BlobError::Missing(*root)),
+            other => Ok(other?),
+        }
+    }
+
+    /// Whether a blob is here.
+    pub fn has(&self, root: &Hash) -> bool {
+        self.path(root).is_file()
+    }
+
+    /// The program with this root.
+    pub fn program(&self, root: &Hash) -> Result<CheckedProgram, BlobError> {
+        let program = decode(&self.get(root)?).map_err(|_| BlobError::Damaged(*root))?;
+        if program.root() != *root {
+            return Err(BlobError::Damaged(*root));
+        }
+        Ok(program)
+    }
+
+    /// A model, checked against both of its roots.
+    pub fn model(&self, program_root: &Hash, params_root: &Hash) -> Result<LoadedModel, BlobError> {
+        let program = self.program(program_root)?;
+        let parameters = split(&program, &self.get(params_root)?)?;
+        if parameters_root(&parameters) != *params_root {
+            return Err(BlobError::Damaged(*params_root));
+        }
+        Ok(LoadedModel {
+            program: Arc::new(program),
+            parameters: Arc::new(parameters),
+        })
+    }
+
+    fn path(&self, root: &Hash) -> PathBuf {
+        self.dir.join(hex::encode(root))
+    }
+
+    /// Whole or not at all: a temporary file, synced, then renamed.
+    fn write(&self, root: &Hash, bytes: &[u8]) -> Result<(), BlobError> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(self.path(root)).map_err(|e| e.error)?;
+        std::fs::File::open(&self.dir)?.sync_all()?;
+        Ok(())
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<CheckedProgram, BlobError> {
+    Program::decode(bytes)
+        .map_err(|e| BlobError::NotAProgram(e.to_string()))?
+        .check()
+        .map_err(|e| BlobError::Unchecked(e.to_string()))
+}
+
+fn split(program: &CheckedProgram, bytes: &[u8]) -> Result<Vec<Tensor>, BlobError> {
+    program
+        .parameters_from_blob(bytes)
+        .ok_or_else(|| BlobError::Length {
+            expected: program.program().parameters.iter().map(|t| t.bytes()).sum(),
+            got: bytes.len() as u64,
+        })
+}

@@ -1,0 +1,206 @@
+//! What the API and a restart read: always a committed state.
+
+use super::records::{BatchRecord, L1Record, Progress, TxRecord, decode};
+use super::{Store, StoreError, tables};
+use assay_ledger::outbox::OutboxLeaf;
+use assay_ledger::state::{Account, Model};
+use assay_ledger::{Hash, Key};
+use redb::ReadableTable;
+
+/// Everything that the ledger keeps in memory.
+#[derive(Debug, Default)]
+pub struct LedgerTables {
+    /// All accounts in the order of their indices.
+    pub accounts: Vec<Account>,
+    /// All models.
+    pub models: Vec<Model>,
+    /// All leaves of the outbox.
+    pub outbox: Vec<OutboxLeaf>,
+}
+
+impl Store {
+    /// Where the ledger is; none before the first commit.
+    pub fn progress(&self) -> Result<Option<Progress>, StoreError> {
+        let tx = self.reader()?;
+        let meta = tx.open_table(tables::META)?;
+        let bytes = meta.get("progress")?;
+        bytes.map(|b| decode(b.value())).transpose()
+    }
+
+    /// Everything that the ledger keeps in memory.
+    pub fn ledger(&self) -> Result<LedgerTables, StoreError> {
+        let tx = self.reader()?;
+        let mut all = LedgerTables::default();
+        for row in tx.open_table(tables::ACCOUNTS)?.iter()? {
+            all.accounts.push(decode(row?.1.value())?);
+        }
+        for row in tx.open_table(tables::MODELS)?.iter()? {
+            all.models.push(decode(row?.1.value())?);
+        }
+        for row in tx.open_table(tables::OUTBOX)?.iter()? {
+            all.outbox.push(decode(row?.1.value().1)?);
+        }
+        Ok(all)
+    }
+
+    /// The transactions of a batch, in order.
+    pub fn transactions(&self, batch: u64) -> Result<Vec<TxRecord>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::TRANSACTIONS)?;
+        table
+            .range((batch, 0)..=(batch, u32::MAX))?
+            .map(|row| decode(row?.1.value()))
+            .collect()
+    }
+
+    /// A transaction by its place.
+    pub fn transaction(&self, batch: u64, position: u32) -> Result<Option<TxRecord>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::TRANSACTIONS)?;
+        let bytes = table.get((batch, position))?;
+        bytes.map(|b| decode(b.value())).transpose()
+    }
+
+    /// A transaction by its request's id, with its batch and position.
+    pub fn find_transaction(&self, id: &Hash) -> Result<Option<(u64, u32, TxRecord)>, StoreError> {
+        let place = {
+            let tx = self.reader()?;
+            let ids = tx.open_table(tables::IDS)?;
+            ids.get(id)?.map(|p| p.value())
+        };
+        let Some((batch, position)) = place else {
+            return Ok(None);
+        };
+        Ok(self
+            .transaction(batch, position)?
+            .map(|record| (batch, position, record)))
+    }
+
+    /// An owner's accounts in all mints, with their indices.
+    pub fn accounts_of(&self, owner: &Key) -> Result<Vec<(u32, Account)>, StoreError> {
+        let tx = self.reader()?;
+        let accounts = tx.open_table(tables::ACCOUNTS)?;
+        let owners = tx.open_table(tables::OWNERS)?;
+        let mut found = Vec::new();
+        for row in owners.range((owner, &[0; 32])..=(owner, &[0xff; 32]))? {
+            let index = row?.1.value();
+            if let Some(bytes) = accounts.get(index)? {
+                found.push((index, decode(bytes.value())?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// An account by index.
+    pub fn account(&self, index: u32) -> Result<Option<Account>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::ACCOUNTS)?;
+        let bytes = table.get(index)?;
+        bytes.map(|b| decode(b.value())).transpose()
+    }
+
+    /// A model by index.
+    pub fn model(&self, index: u32) -> Result<Option<Model>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::MODELS)?;
+        let bytes = table.get(index)?;
+        bytes.map(|b| decode(b.value())).transpose()
+    }
+
+    /// All models, with their indices.
+    pub fn models(&self) -> Result<Vec<(u32, Model)>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::MODELS)?;
+        table
+            .iter()?
+            .map(|row| {
+                let (index, bytes) = row?;
+                Ok((index.value(), decode(bytes.value())?))
+            })
+            .collect()
+    }
+
+    /// A closed batch.
+    pub fn batch(&self, number: u64) -> Result<Option<BatchRecord>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::BATCHES)?;
+        let bytes = table.get(number)?;
+        bytes.map(|b| decode(b.value())).transpose()
+    }
+
+    /// The newest `limit` closed batches before number `before`, newest first.
+    pub fn batches(&self, before: u64, limit: usize) -> Result<Vec<BatchRecord>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::BATCHES)?;
+        table
+            .range(..before)?
+            .rev()
+            .take(limit)
+            .map(|row| decode(row?.1.value()))
+            .collect()
+    }
+
+    /// A closed batch's data.
+    pub fn data(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::DATA)?;
+        Ok(table.get(number)?.map(|b| b.value().to_vec()))
+    }
+
+    /// A batch's L1 transactions, in the order in which they were confirmed.
+    pub fn l1(&self, batch: u64) -> Result<Vec<([u8; 64], L1Record)>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::L1)?;
+        let mut found: Vec<([u8; 64], L1Record)> = table
+            .range((batch, &[0; 64])..=(batch, &[0xff; 64]))?
+            .map(|row| {
+                let (key, bytes) = row?;
+                Ok((*key.value().1, decode(bytes.value())?))
+            })
+            .collect::<Result<_, StoreError>>()?;
+        found.sort_by_key(|(_, record)| record.order);
+        Ok(found)
+    }
+
+    /// Lamports and bytes of all L1 transactions.
+    pub fn l1_totals(&self) -> Result<(u64, u64), StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::L1)?;
+        let mut totals = (0u64, 0u64);
+        for row in table.iter()? {
+            let record: L1Record = decode(row?.1.value())?;
+            totals.0 = totals.0.saturating_add(record.lamports);
+            totals.1 = totals.1.saturating_add(record.bytes);
+        }
+        Ok(totals)
+    }
+
+    /// A leaf of the outbox and its batch.
+    pub fn outbox_leaf(&self, index: u64) -> Result<Option<(u64, OutboxLeaf)>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::OUTBOX)?;
+        let row = table.get(index)?;
+        row.map(|row| {
+            let (batch, bytes) = row.value();
+            Ok((batch, decode(bytes)?))
+        })
+        .transpose()
+    }
+
+    /// Outbox indices of the withdrawals to an L1 recipient.
+    pub fn withdrawals_to(&self, recipient: &Key) -> Result<Vec<u64>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_multimap_table(tables::RECIPIENTS)?;
+        table
+            .get(recipient)?
+            .map(|index| Ok(index?.value()))
+            .collect()
+    }
+
+    /// Outbox index, batch and position of an L1 job's result.
+    pub fn job(&self, job: &Key) -> Result<Option<(u64, u64, u32)>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::JOBS)?;
+        Ok(table.get(job)?.map(|row| row.value()))
+    }
+}

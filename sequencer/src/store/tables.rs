@@ -1,0 +1,47 @@
+//! The tables. Values are borsh unless said otherwise; numbers of keys sort as numbers.
+
+use super::StoreError;
+use redb::{MultimapTableDefinition, TableDefinition, WriteTransaction};
+
+/// Single values by name: `format`, `rollup`, `sequencer` (raw bytes), `progress`.
+pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+/// Account index -> account.
+pub const ACCOUNTS: TableDefinition<u32, &[u8]> = TableDefinition::new("accounts");
+/// Owner, mint -> account index. An owner's accounts are one range.
+pub const OWNERS: TableDefinition<(&[u8; 32], &[u8; 32]), u32> = TableDefinition::new("owners");
+/// Model index -> model.
+pub const MODELS: TableDefinition<u32, &[u8]> = TableDefinition::new("models");
+/// Outbox index -> batch, leaf.
+pub const OUTBOX: TableDefinition<u64, (u64, &[u8])> = TableDefinition::new("outbox");
+/// L1 recipient -> outbox indices of withdrawals to it.
+pub const RECIPIENTS: MultimapTableDefinition<&[u8; 32], u64> =
+    MultimapTableDefinition::new("recipients");
+/// L1 job -> outbox index of its result, batch and position of the transaction that ran it.
+pub const JOBS: TableDefinition<&[u8; 32], (u64, u64, u32)> = TableDefinition::new("jobs");
+/// Batch, position -> transaction record.
+pub const TRANSACTIONS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("transactions");
+/// Request id -> batch, position.
+pub const IDS: TableDefinition<&[u8; 32], (u64, u32)> = TableDefinition::new("ids");
+/// Batch -> batch record. Closed batches only.
+pub const BATCHES: TableDefinition<u64, &[u8]> = TableDefinition::new("batches");
+/// Batch -> its data, raw bytes.
+pub const DATA: TableDefinition<u64, &[u8]> = TableDefinition::new("data");
+/// Batch, L1 signature -> what the L1 transaction did and cost.
+pub const L1: TableDefinition<(u64, &[u8; 64]), &[u8]> = TableDefinition::new("l1");
+
+/// Makes the tables that are not there.
+pub fn create_all(tx: &WriteTransaction) -> Result<(), StoreError> {
+    tx.open_table(META)?;
+    tx.open_table(ACCOUNTS)?;
+    tx.open_table(OWNERS)?;
+    tx.open_table(MODELS)?;
+    tx.open_table(OUTBOX)?;
+    tx.open_multimap_table(RECIPIENTS)?;
+    tx.open_table(JOBS)?;
+    tx.open_table(TRANSACTIONS)?;
+    tx.open_table(IDS)?;
+    tx.open_table(BATCHES)?;
+    tx.open_table(DATA)?;
+    tx.open_table(L1)?;
+    Ok(())
+}
