@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Requests of a test.
 const REQUESTS: usize = 3;
 
-/// Runs the test programs on `kernel`; the error names the operator that differs.
+/// Runs the test programs on `kernel`; the error names the first operator that differs.
 pub(super) fn run(kernel: Kernel) -> Result<(), String> {
     let mut source = Source(0x9e37_79b9_7f4a_7c15);
     for (columns, channels, groups) in [(1, 1, 1), (37, 3, 1), (75, 20, 20), (130, 8, 2)] {
@@ -54,15 +54,29 @@ fn test(
     let mut model = Model::new(kernel, 1, program.clone(), parameters.clone())?;
     let requests = requests.iter().map(Vec::as_slice).collect::<Vec<_>>();
     let answers = model.run(&requests).map_err(|error| error.to_string())?;
-    for (request, answer) in requests.iter().zip(&answers) {
+    compare(&program, &parameters, &requests, &answers)
+}
+
+/// That `answers` are the reference's.
+fn compare(
+    program: &CheckedProgram,
+    parameters: &[Tensor],
+    requests: &[&[u8]],
+    answers: &[Vec<u8>],
+) -> Result<(), String> {
+    for (request, answer) in requests.iter().zip(answers) {
         let inputs = program.inputs_from_bytes(request).unwrap_or_default();
         let expected =
-            reference::run(&program, &parameters, &inputs).map_err(|error| error.to_string())?;
+            reference::run(program, parameters, &inputs).map_err(|error| error.to_string())?;
         let outputs = program.split_outputs(answer).unwrap_or_default();
         for (index, expected) in expected.iter().enumerate() {
             if outputs.get(index) != Some(&expected.data()) {
+                // Each operator's value is an output.
                 let node = &program.program().nodes[index];
-                return Err(format!("operator {}, {columns} columns", node.op.kind()));
+                return Err(format!(
+                    "operator {index} ({}) of the self-test",
+                    node.op.kind()
+                ));
             }
         }
     }
@@ -159,4 +173,29 @@ fn program(
         nodes,
     };
     Some((program.check().ok()?, parameters))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_wrong_bit_is_noticed_and_its_operator_named() {
+        let (program, parameters) = program(&mut Source(1), 5, 4, 2).unwrap();
+        let request = Source(2).bytes(program.input_bytes() as usize);
+        let inputs = program.inputs_from_bytes(&request).unwrap();
+        let outputs = reference::run(&program, &parameters, &inputs).unwrap();
+        let mut start = 0;
+        for (index, output) in outputs.iter().enumerate() {
+            let mut answer = assay_tensor::program::to_blob(&outputs);
+            let test =
+                |answer: &[u8]| compare(&program, &parameters, &[&request], &[answer.to_vec()]);
+            assert_eq!(test(&answer), Ok(()));
+            answer[start + index % output.data().len()] ^= 1;
+            let error = test(&answer).unwrap_err();
+            assert!(error.starts_with(&format!("operator {index} (")), "{error}");
+            start += output.data().len();
+        }
+        assert!(compare(&program, &parameters, &[&request], &[vec![]]).is_err());
+    }
 }
