@@ -16,6 +16,8 @@ pub mod order;
 pub mod refusal;
 pub mod rig;
 mod runs;
+#[cfg(test)]
+mod tests;
 pub mod writer;
 
 use crate::metrics::Metrics;
