@@ -48,7 +48,8 @@ fn devices(test: &str) -> Vec<GpuExecutor> {
 
 /// Says so even where the test harness keeps the output of tests that pass.
 fn skipped(test: &str, why: &str) {
-    writeln!(std::io::stderr(), "{test}: skipped: {why}").unwrap();
+    let mut terminal = std::io::stderr();
+    writeln!(terminal, "{test}: skipped: {why}").unwrap();
 }
 
 /// The number of elements compared, or `None` if the program is beyond the device.

@@ -11,7 +11,10 @@ fn what_does_not_fit_is_an_error_and_harms_nothing() {
     let mut executors: Vec<Box<dyn Executor>> = vec![Box::new(Reference), cpu()];
     match gpu::open_best() {
         Ok(gpu) => executors.push(Box::new(gpu)),
-        Err(error) => writeln!(std::io::stderr(), "wgpu: skipped: {error}").unwrap(),
+        Err(error) => {
+            let mut terminal = std::io::stderr();
+            writeln!(terminal, "wgpu: skipped: {error}").unwrap();
+        }
     }
     // A program with parameters and more than one request.
     let case = (0..)

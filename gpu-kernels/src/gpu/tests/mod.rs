@@ -17,7 +17,8 @@ fn devices(test: &str) -> Vec<AdapterInfo> {
     let found = adapters();
     if found.is_empty() {
         // Past the test harness, which keeps the output of tests that pass.
-        writeln!(std::io::stderr(), "{test}: skipped: no adapter").unwrap();
+        let mut terminal = std::io::stderr();
+        writeln!(terminal, "{test}: skipped: no adapter").unwrap();
     }
     found
 }
