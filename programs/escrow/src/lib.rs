@@ -31,6 +31,11 @@ solana_security_txt::security_txt! {
     preferred_languages: "en"
 }
 
+/// Keeps the text in the binary, where nothing else refers to it.
+#[cfg(not(feature = "no-entrypoint"))]
+#[used]
+static KEPT: &&str = &SECURITY_TXT;
+
 /// The instructions; each is documented at its accounts.
 #[program]
 pub mod escrow {

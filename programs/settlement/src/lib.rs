@@ -41,6 +41,11 @@ solana_security_txt::security_txt! {
     preferred_languages: "en"
 }
 
+/// Keeps the text in the binary, where nothing else refers to it.
+#[cfg(not(feature = "no-entrypoint"))]
+#[used]
+static KEPT: &&str = &SECURITY_TXT;
+
 /// The instructions.
 #[program]
 pub mod settlement {
