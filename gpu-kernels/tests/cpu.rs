@@ -195,6 +195,37 @@ fn padding_out_of_all_proportion() {
     compare(&executors, pool, "pool");
 }
 
+/// Results of more pixels than a block of the convolution, ordinary, grouped and depthwise.
+#[test]
+fn images_larger_than_a_block() {
+    let executors = executors();
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    for (width, stride) in [(75, 1), (151, 2), (5000, 1)] {
+        for groups in [1, 2, 4] {
+            let window = Window {
+                kernel: [3, 3],
+                strides: [stride, 1],
+                dilations: [1, 1],
+                pads: [1, 1, 0, 2],
+            };
+            let op = Op::Conv2d {
+                window,
+                groups,
+                pad_value: 7,
+                epilogue: Epilogue::Requant(RANGE),
+            };
+            let types = [
+                ty(DType::I8, &[1, 40_000 / width, width, 4]),
+                ty(DType::I8, &[4, 3, 3, 4 / groups]),
+                ty(DType::I32, &[4]),
+                ty(DType::I32, &[4, 2]),
+            ];
+            let case = single(&mut rng, op, &types, 1);
+            compare(&executors, case, &format!("{width} wide, {groups} groups"));
+        }
+    }
+}
+
 /// Batches that are split over threads and micro-batches, at each size around a share.
 #[test]
 fn batches_of_many_sizes() {

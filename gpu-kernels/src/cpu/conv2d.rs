@@ -10,6 +10,8 @@ use assay_tensor::op::{Epilogue, Window};
 /// Padding that makes an image larger than this many bytes, and than a few times itself, is not
 /// laid out in memory.
 const MOST_PADDED: u128 = 1 << 20;
+/// Elements of the result's plane that are computed together, or one row of it.
+const BLOCK: usize = 4096;
 
 /// Sizes of a convolution.
 struct Shape {
@@ -32,6 +34,7 @@ struct Conv2d {
     shape: Shape,
     /// One for each group, or none where an operand is a value: packed for each request then.
     weights: Option<Filters>,
+    /// Of one block of the result's rows.
     rows: Offsets,
     segments: Offsets,
     /// Elements of a segment.
@@ -60,7 +63,7 @@ pub(crate) fn prepare(
     let pads = window.pads.map(|pad| pad as usize);
     let padded = [height + pads[0] + pads[2], width + pads[1] + pads[3]];
     let bytes = |size: [usize; 2]| size[0] as u128 * size[1] as u128 * channels as u128;
-    if bytes(padded) > MOST_PADDED.max(8 * bytes([height, width])) {
+    if bytes(padded) > MOST_PADDED.max(4 * bytes([height, width])) {
         return None;
     }
     let shape = Shape {
@@ -98,12 +101,18 @@ impl Shape {
         self.groups == self.channels && self.filters == self.channels && self.channels > 1
     }
 
-    /// Offset of the first tap of each element of the result, in an image of `element` bytes each.
+    /// Rows of the result that make a block.
+    fn block(&self) -> usize {
+        (BLOCK / self.out[1]).clamp(1, self.out[0])
+    }
+
+    /// Offset of the first tap of each pixel of the first block of the result, in an image of
+    /// `element` bytes an element.
     fn rows(&self, element: usize) -> Offsets {
         let [sh, sw] = self.window.strides.map(|s| s as usize);
         let columns = self.out[1];
         let row = |i| (0..columns).map(move |j| (i, j));
-        let at = (0..self.out[0]).flat_map(row);
+        let at = (0..self.block()).flat_map(row);
         let offset = |(i, j)| (i * sh * self.padded[1] + j * sw) * self.channels * element;
         Offsets::new(at.map(offset).collect())
     }
@@ -193,6 +202,29 @@ impl Conv2d {
         Filters::Packed(weights.enumerate().map(pack).collect())
     }
 
+    /// The blocks of a result: the byte in an image of `element` bytes an element at which the
+    /// first of its windows starts, its pixels, and its part of `out`.
+    fn blocks<'a>(
+        &self,
+        element: usize,
+        out: &'a mut [u8],
+    ) -> impl Iterator<Item = (usize, usize, &'a mut [u8])> {
+        let Shape {
+            channels,
+            padded,
+            out: [height, width],
+            window,
+            ..
+        } = &self.shape;
+        let block = self.shape.block();
+        let step = block * window.strides[0] as usize * padded[1] * channels * element;
+        let row = out.len() / height;
+        let width = *width;
+        out.chunks_mut(block * row)
+            .enumerate()
+            .map(move |(i, out)| (i * step, out.len() / row * width, out))
+    }
+
     /// The result of one image.
     fn image(&self, filters: &Filters, image: &[u8], out: &mut [u8], scratch: &mut Vec<u8>) {
         let shape = &self.shape;
@@ -203,8 +235,11 @@ impl Conv2d {
                 // Vectors of channels reach past the last pixel.
                 let data = buffer(scratch, elements + LANES);
                 shape.pad(image, 1, data, &pad, |from, to| to.copy_from_slice(from));
-                let (rows, taps) = (&self.rows, &self.segments);
-                depthwise_image(self.kernel, depthwise, data, rows, taps, out);
+                for (start, pixels, out) in self.blocks(1, out) {
+                    let rows = self.rows.first(pixels);
+                    let taps = self.segments.all();
+                    depthwise_image(self.kernel, depthwise, &data[start..], rows, taps, out);
+                }
             }
             Filters::Packed(weights) => {
                 let layout = Layout::of(self.kernel);
@@ -216,18 +251,20 @@ impl Conv2d {
                     convert(self.kernel, from, to);
                 });
                 let per_group = shape.channels / shape.groups * element;
-                for (group, weights) in weights.iter().enumerate() {
-                    let left = Left {
-                        data: &data[group * per_group..],
-                        rows: &self.rows,
-                        segments: &self.segments,
-                    };
-                    let right = Right {
-                        data: out,
-                        stride: shape.filters,
-                        first: group * (shape.filters / shape.groups),
-                    };
-                    multiply(left, self.rows.len(), weights, right);
+                for (start, pixels, out) in self.blocks(element, out) {
+                    for (group, weights) in weights.iter().enumerate() {
+                        let left = Left {
+                            data: &data[start + group * per_group..],
+                            rows: &self.rows,
+                            segments: &self.segments,
+                        };
+                        let right = Right {
+                            data: out,
+                            stride: shape.filters,
+                            first: group * (shape.filters / shape.groups),
+                        };
+                        multiply(left, pixels, weights, right);
+                    }
                 }
             }
         }
@@ -293,8 +330,8 @@ for_each_kernel! {
     fn depthwise_image(
         filters: &Depthwise,
         image: &[u8],
-        rows: &Offsets,
-        taps: &Offsets,
+        rows: &[usize],
+        taps: &[usize],
         out: &mut [u8],
     ) {
         let Depthwise { weights, channels, count, vectors } = filters;

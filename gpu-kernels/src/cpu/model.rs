@@ -13,7 +13,7 @@ const MICRO_BATCH_BYTES: usize = 512 * 1024;
 /// The most requests of a micro-batch.
 const MICRO_BATCH: usize = 64;
 /// Bytes of values that one request may need.
-const MOST_BYTES: usize = 4 << 30;
+const MOST_BYTES: usize = 1 << 30;
 /// Work units that are worth a thread.
 const UNITS_PER_THREAD: u64 = 1_000_000;
 

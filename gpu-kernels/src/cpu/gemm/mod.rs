@@ -206,13 +206,19 @@ impl Offsets {
         self.0.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().copied()
+    /// All of them.
+    pub(crate) fn all(&self) -> &[usize] {
+        &self.0
+    }
+
+    /// The first `count`.
+    pub(crate) fn first(&self, count: usize) -> &[usize] {
+        &self.0[..count]
     }
 
     /// The largest of the first `count`.
     fn last(&self, count: usize) -> usize {
-        self.0[..count].last().copied().unwrap_or(0)
+        self.first(count).last().copied().unwrap_or(0)
     }
 }
 
