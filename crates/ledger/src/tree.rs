@@ -253,6 +253,11 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig {
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+            ..ProptestConfig::default()
+        })]
+
         #[test]
         fn a_lazy_tree_is_the_plain_one(steps in prop::collection::vec(step(), 1..80), pick in any::<u64>()) {
             let mut values: Vec<u64> = Vec::new();

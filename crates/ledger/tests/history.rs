@@ -668,3 +668,37 @@ fn what_was_kept_is_checked() {
     orphan[0].publisher = 99;
     assert_eq!(parts(accounts, orphan), Err(Corrupt::Publisher));
 }
+
+proptest! {
+    #![proptest_config(cases(400))]
+
+    /// Whatever bytes a stranger makes of a witness: they do not decode, or do not open, or give no
+    /// answer, or the right one.
+    #[test]
+    fn changed_bytes_of_a_witness_prove_nothing_else(
+        to in 0..9u8,
+        amount in 0..1_500u64,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
+    ) {
+        let mut state = small();
+        let env = env(2);
+        let action = Action::Transfer { to: user(to).public(), amount };
+        let tx = tx(&mut state, &env, &user(0), SOL, action);
+        let root = state.components().root();
+        let mut bytes = borsh::to_vec(&Witness::record(&mut state, &env, &tx)).unwrap();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let result = apply(&mut state, &env, &tx, [0; 32]).unwrap();
+        let Ok(Ok(mut partial)) = borsh::from_slice::<Witness>(&bytes).map(|w| w.open(&root)) else {
+            return Ok(());
+        };
+        let after = apply_root(&mut partial, &env, &tx, &result, &mut Each);
+        prop_assert!(after.is_err() || after == Ok(state.components().root()));
+    }
+}
