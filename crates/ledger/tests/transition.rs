@@ -607,8 +607,8 @@ fn a_job_always_gets_an_answer() {
     assert_eq!(state.heads().units, 10);
 }
 
-/// A state that says that it is full.
-struct Crowded(FullState, fn(&mut Heads));
+/// A state that says that it is full, or where an account is.
+struct Crowded(FullState, fn(&mut Heads), Option<u32>);
 
 impl StateAccess for Crowded {
     fn heads(&self) -> Heads {
@@ -620,7 +620,10 @@ impl StateAccess for Crowded {
         self.0.read_account(index)
     }
     fn neighbour(&mut self, owner: &Key, mint: &Key) -> Result<u32, NoAccess> {
-        self.0.neighbour(owner, mint)
+        match self.2 {
+            Some(hint) => Ok(hint),
+            None => self.0.neighbour(owner, mint),
+        }
     }
     fn write_account(&mut self, index: u32, account: Account) -> Result<(), NoAccess> {
         self.0.write_account(index, account)
@@ -690,7 +693,7 @@ fn a_full_state_fails_and_loses_nothing() {
         (accounts, Transaction::Inbox, Status::AccountsFull),
     ];
     for (full, tx, status) in cases {
-        let mut crowded = Crowded(state.clone(), full);
+        let mut crowded = Crowded(state.clone(), full, None);
         let result = apply(&mut crowded, &env, &tx, [5; 32]).unwrap();
         assert_eq!(result, TxResult::plain(status), "{tx:?}");
         assert_eq!(crowded.0.total(&SOL), state.total(&SOL));
@@ -707,10 +710,63 @@ fn a_full_state_fails_and_loses_nothing() {
         }
     }
     // A job that cannot be answered is consumed; L1 refunds it.
-    let mut crowded = Crowded(small(), outbox);
+    let mut crowded = Crowded(small(), outbox, None);
     crowded.0.push_message(job(0, 100, 40, DIGITS));
     let result = apply(&mut crowded, &env, &Transaction::Inbox, [5; 32]).unwrap();
     assert_eq!(result, TxResult::plain(Status::OutboxFull));
+}
+
+/// Where an account is, or that there is none, is a claim that has to show itself: a wrong one
+/// gives no answer, and never another one.
+#[test]
+fn a_wrong_hint_changes_nothing() {
+    let env = env(2);
+    let mut state = small();
+    let to = |i: u8| Action::Transfer {
+        to: user(i).public(),
+        amount: 1,
+    };
+    let model = state.model(0).unwrap();
+    let mut cases = vec![Transaction::Inbox];
+    for action in [to(8), to(1), infer(0, &model, vec![0; DIGITS])] {
+        cases.push(tx(&mut state, &env, &user(0), SOL, action));
+    }
+    // Shipped as if the receiver had no account.
+    let signature = sign(&state, &env, &user(0), SOL, to(1)).signature;
+    cases.push(Transaction::Transfer {
+        from: 1,
+        to: Destination::New(user(1).public()),
+        amount: 1,
+        signature,
+    });
+    let messages = [
+        deposit(user(8).public(), SOL, 5),
+        deposit(user(1).public(), SOL, 5),
+        deposit([0xff; 32], TOKEN, 5),
+        deposit([0; 32], SOL, 5),
+    ];
+    let count = state.heads().accounts as u32;
+    let mut no_access = 0;
+    for message in messages {
+        for case in &cases {
+            let mut state = state.clone();
+            state.push_message(message.clone());
+            let mut honest = state.clone();
+            let expected = apply(&mut honest, &env, case, [5; 32]);
+            for hint in 0..count + 2 {
+                let mut lying = Crowded(state.clone(), |_| (), Some(hint));
+                match apply(&mut lying, &env, case, [5; 32]) {
+                    Err(Fault::NoAccess(_)) => no_access += 1,
+                    other => {
+                        assert_eq!(other, expected, "{case:?} with {hint}");
+                        assert_eq!(lying.0.components(), honest.components());
+                    }
+                }
+            }
+        }
+    }
+    // Of all hints for something to be found, one is right.
+    assert!(no_access > 0 && no_access % (count + 1) == 0, "{no_access}");
 }
 
 #[test]
