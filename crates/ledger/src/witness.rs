@@ -79,13 +79,13 @@ impl<T: Copy> Opening<T> {
         fold(depth, &leaves, &self.siblings)
     }
 
-    /// Whether this opens in the tree of `head`; nothing opens anywhere.
+    /// Whether this opens in the tree of `head`; nothing opens anywhere. A place in use and one
+    /// that is not have different hashes, so that the root shows which is which.
     fn opens(&self, depth: u32, head: &TreeHead, hash: impl Fn(&T) -> Hash) -> bool {
         if self.leaves.is_empty() {
             return self.siblings.is_empty();
         }
-        let used = |(i, l): &(u32, Option<T>)| l.is_some() == (u64::from(*i) < head.count);
-        self.leaves.iter().all(used) && self.root(depth, hash) == Some(head.root)
+        self.root(depth, hash) == Some(head.root)
     }
 
     fn get(&self, index: u32) -> Result<T, NoAccess> {

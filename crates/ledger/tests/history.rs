@@ -491,6 +491,7 @@ proptest! {
                 world.state.components();
             }
         }
+        world.state.start_batch();
         let inner = world.state.checkpoint();
         for op in &third {
             if let Some(tx) = world.transaction(op) {
@@ -619,6 +620,37 @@ fn histories_reach_every_kind_and_most_ends() {
         .filter(|n| !seen.contains_key(*n))
         .collect();
     assert!(missing.is_empty(), "{missing:?} of {seen:#?}");
+}
+
+#[test]
+fn what_was_rolled_back_is_given_out_again() {
+    let (mut state, env) = (small(), env(2));
+    let model = state.model(0).unwrap();
+    let run = infer(0, &model, vec![0; DIGITS]);
+    assert!(act(&mut state, &env, &user(0), SOL, run).done());
+    let before = state.components();
+    assert_eq!(before.units, 10);
+    let withdraw = |amount| Action::Withdraw {
+        recipient: [1; 32],
+        amount,
+    };
+    state.take_changes();
+    let checkpoint = state.checkpoint();
+    state.start_batch();
+    assert!(act(&mut state, &env, &user(1), SOL, withdraw(1)).done());
+    assert_eq!(state.take_changes().outbox.len(), 1);
+    state.rollback(checkpoint);
+    assert_eq!(state.components(), before);
+    assert!(act(&mut state, &env, &user(1), SOL, withdraw(2)).done());
+    let changes = state.take_changes();
+    let leaf = OutboxLeaf::Withdrawal {
+        recipient: [1; 32],
+        mint: SOL,
+        amount: 2,
+    };
+    assert_eq!(changes.outbox, vec![(0, leaf)]);
+    let (index, account) = state.find(&user(1).public(), &SOL).unwrap();
+    assert!(changes.accounts.contains(&(index, account)));
 }
 
 #[test]

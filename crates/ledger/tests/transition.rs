@@ -243,6 +243,12 @@ fn a_batch_has_so_many_units_and_no_more() {
     // A job must not stop the chain: it is declined instead.
     let result = inbox(&mut state, &env, job(0, 100, 40, DIGITS));
     assert_eq!(result, TxResult::plain(Status::OverUnits));
+    // All of them can be used.
+    env.params.max_units = 20;
+    let mut full = state.clone();
+    assert!(apply(&mut full, &env, &over, [5; 32]).unwrap().done());
+    assert_eq!(full.heads().units, 20);
+    assert!(inbox(&mut state.clone(), &env, job(0, 100, 40, DIGITS)).done());
     state.start_batch();
     assert!(apply(&mut state, &env, &over, [5; 32]).unwrap().done());
 }
