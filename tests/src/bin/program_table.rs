@@ -3,5 +3,9 @@
 use assay_tests::table;
 
 fn main() {
-    print!("{}", table::markdown(&["settlement"], &table::settlement()));
+    let rows = [table::settlement(), table::bridge(), table::escrow()].concat();
+    print!(
+        "{}",
+        table::markdown(&["settlement", "bridge", "escrow"], &rows)
+    );
 }
