@@ -9,15 +9,21 @@
 //! * [`l1`]: batches to L1, messages from L1
 //! * [`metrics`]: what is counted
 //! * [`bench`]: the pipeline, measured
+//! * [`programs`]: the three programs, embedded
 //! * [`dev`]: the development network
+//! * [`demo`]: the main job from end to end, with its figures
+//! * [`cli`]: the command line
 
 pub mod api;
 pub mod batcher;
 pub mod bench;
+pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod dev;
 pub mod engine;
 pub mod l1;
 pub mod metrics;
+pub mod programs;
 pub mod service;
 pub mod store;

@@ -8,6 +8,7 @@ use crate::sender::{Order, SendError, Sender};
 use crate::wire::{self, Budget};
 use assay_tensor::hash::hashv;
 use solana_client::client_error::ClientError;
+use solana_hash::Hash;
 use solana_keypair::Keypair;
 use solana_loader_v3_interface::state::UpgradeableLoaderState as State;
 use solana_loader_v3_interface::{get_program_data_address, instruction as loader};
@@ -20,7 +21,10 @@ const LOADER: Pubkey = Pubkey::from_str_const("BPFLoaderUpgradeab1e1111111111111
 const BUFFER_TAG: &[u8] = b"assay:buffer:1";
 /// Write transactions in flight.
 const WIDTH: usize = 48;
-/// Compute units of a write.
+/// Bytes of a write at most: the loader reads no more than 1,232 bytes of an instruction's data,
+/// whatever the transaction's format.
+const WRITE_BYTES: usize = 1_200;
+/// Compute units of the writes of a transaction.
 const WRITE_UNITS: u32 = 30_000;
 /// How often what is missing is written again.
 const ROUNDS: usize = 5;
@@ -143,9 +147,23 @@ async fn fill(
     };
     let wire = sender.wire().await?;
     let write = |at: usize, part: &[u8]| loader::write(&address, &me, at as u32, part.to_vec());
-    let chunk = wire::room(wire, &me, &budget, |n| vec![write(0, &vec![0; n])])
-        .filter(|n| *n > 0)
-        .ok_or_else(|| DeployError::Loader("no room in a transaction".into()))?;
+    let writes = |n: usize| vec![write(0, &vec![0; WRITE_BYTES]); n];
+    // A version-1 transaction takes several writes; a legacy one takes a smaller one.
+    let many = (1..=8).rev().find(|n| {
+        wire::message(wire, &me, &writes(*n), &budget, Hash::default())
+            .is_ok_and(|m| wire::bytes_of(&m) <= wire.limit())
+    });
+    let (chunk, many) = match many {
+        Some(n) => (WRITE_BYTES, n),
+        None => {
+            let room = wire::room(wire, &me, &budget, |n| vec![write(0, &vec![0; n])]);
+            let room = room.filter(|n| *n > 0);
+            (
+                room.ok_or_else(|| DeployError::Loader("no room in a transaction".into()))?,
+                1,
+            )
+        }
+    };
     let mut missing = bytes.len();
     for _ in 0..ROUNDS {
         let there = rpc.account(&address).await?.unwrap_or_default();
@@ -164,9 +182,12 @@ async fn fill(
         if missing == 0 {
             return Ok(());
         }
-        for group in chunks.chunks(WIDTH) {
-            let orders = group.iter().map(|(at, part)| {
-                Order::new("write program", payer, vec![write(*at, part)]).units(WRITE_UNITS)
+        for group in chunks.chunks(WIDTH * many) {
+            let orders = group.chunks(many).map(|parts| {
+                let writes = parts.iter().map(|(at, part)| write(*at, part)).collect();
+                Order::new("write program", payer, writes)
+                    .units(WRITE_UNITS)
+                    .without_preflight()
             });
             sender.send_all(orders.collect(), WIDTH).await?;
             missing -= group.iter().map(|(_, part)| part.len()).sum::<usize>();

@@ -1,10 +1,4 @@
-//! Client of the Assay programs and of the sequencer's API.
-//!
-//! * [`api`]: types of the HTTP API, shared with the service
-//! * [`pda`], [`instructions`], [`accounts`]: the programs' addresses, instructions and accounts
-//! * [`rpc`]: a Solana node: reads that outlast a short outage
-//! * [`wire`]: legacy and version-1 transactions, their sizes
-//! * [`sender`]: sending transactions until they are on chain, and never twice
+#![doc = include_str!("../README.md")]
 
 pub mod accounts;
 pub mod api;

@@ -34,6 +34,8 @@ pub struct Order {
     pub signers: Vec<Arc<Keypair>>,
     /// Compute units and the like; the sender sets the price.
     pub budget: Budget,
+    /// Whether the node runs it once before it takes it, so that what would fail costs no fee.
+    pub preflight: bool,
 }
 
 impl Order {
@@ -44,7 +46,14 @@ impl Order {
             instructions,
             signers: vec![signer.clone()],
             budget: Budget::default(),
+            preflight: true,
         }
+    }
+
+    /// The same without the node's trial run: for many transactions that cannot fail.
+    pub fn without_preflight(mut self) -> Self {
+        self.preflight = false;
+        self
     }
 
     /// The same with another compute limit.
@@ -323,7 +332,7 @@ impl Sender {
             let fate = loop {
                 if sent_at.is_none_or(|at| at.elapsed() >= self.options.resend) {
                     sent_at = Some(Instant::now());
-                    match self.submit(&attempt).await {
+                    match self.submit(&attempt, order.preflight).await {
                         Ok(()) => taken = true,
                         Err(Submit::Node(e)) => last = e.to_string(),
                         Err(_) if taken => {}
@@ -411,8 +420,9 @@ impl Sender {
         })
     }
 
-    async fn submit(&self, attempt: &Attempt) -> Result<(), Submit> {
+    async fn submit(&self, attempt: &Attempt, preflight: bool) -> Result<(), Submit> {
         let config = RpcSendTransactionConfig {
+            skip_preflight: !preflight,
             preflight_commitment: Some(CommitmentLevel::Processed),
             // We resend ourselves.
             max_retries: Some(0),

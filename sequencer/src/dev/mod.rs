@@ -2,5 +2,7 @@
 //! else installed.
 //!
 //! * [`chain`]: the embedded Solana chain
+//! * [`network`]: everything on top of it
 
 pub mod chain;
+pub mod network;

@@ -1,0 +1,116 @@
+//! `assay dev`
+
+use super::Global;
+use super::config::{Client, Settings};
+use super::output::{Output, table};
+use super::sequencer::{executor, shutdown};
+use crate::config::ExecutorChoice;
+use crate::dev::network::{LAMPORTS, Network, Options};
+use anyhow::{Context as _, Result};
+use assay_client::wallet::Wallet;
+use clap::Args;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  assay dev\n  assay dev --executor cpu --slot-ms 400 --rpc-port 0 --ws-port 0\n\nWhile it runs, in another shell:\n  assay deposit 1 --config assay-dev/assay.toml\n  assay status --config assay-dev/assay.toml"
+)]
+pub struct Arguments {
+    /// Where the settings, a funded user's key and the sequencer's state are written.
+    #[arg(long, default_value = "assay-dev", value_name = "FOLDER")]
+    dir: PathBuf,
+    /// Port of the chain's JSON-RPC; 0 for any.
+    #[arg(long, default_value_t = 8899)]
+    rpc_port: u16,
+    /// Port of the chain's websocket; 0 for any.
+    #[arg(long, default_value_t = 8900)]
+    ws_port: u16,
+    /// Port of the sequencer's API; 0 for any.
+    #[arg(long, default_value_t = 8600)]
+    port: u16,
+    /// Milliseconds of a slot.
+    #[arg(long, default_value_t = 400)]
+    slot_ms: u64,
+    /// Slots until a batch is final.
+    #[arg(long, default_value_t = 20)]
+    window: u64,
+    /// What runs the models: auto, cpu or wgpu.
+    #[arg(long, default_value = "auto", value_parser = executor)]
+    executor: ExecutorChoice,
+}
+
+impl Arguments {
+    pub async fn run(self, global: Global) -> Result<()> {
+        let out = Output::new(global.json);
+        std::fs::create_dir_all(&self.dir)
+            .with_context(|| format!("cannot create {}", self.dir.display()))?;
+        // The chain lives in memory; the state of an earlier one would not fit it.
+        let data = tempfile::Builder::new()
+            .prefix("sequencer-")
+            .tempdir_in(&self.dir)?;
+        let mut options = Options::new(data.path());
+        options.chain.rpc_port = self.rpc_port;
+        options.chain.ws_port = self.ws_port;
+        options.chain.slot = Duration::from_millis(self.slot_ms.max(1));
+        options.rollup.params.window = self.window;
+        options.listen.set_port(self.port);
+        options.executor = self.executor;
+        let network = Network::start(options, |step| out.note(format!("{step:?}"))).await?;
+
+        let user = user(&self.dir)?;
+        network.fund(&user.address(), 100 * LAMPORTS).await?;
+        network.mint_to(&user.address(), 1_000_000_000_000).await?;
+        let settings = Settings {
+            client: Client {
+                rpc: network.chain().rpc_url().into(),
+                api: network.service().url(),
+                rollup: Some(network.rollup.to_string()),
+                key: user_file(&self.dir),
+                priority_fee: 0,
+            },
+            ..Settings::default()
+        };
+        let file = self.dir.join("assay.toml");
+        let client = toml::to_string(&json!({ "client": settings.client }))?;
+        std::fs::write(&file, client)?;
+        let value = json!({
+            "rpc": network.chain().rpc_url(), "ws": network.chain().ws_url(),
+            "api": network.service().url(), "rollup": network.rollup.to_string(),
+            "mint": network.mint.to_string(), "user": user.address().to_string(),
+            "settings": file,
+        });
+        out.result(&value, || {
+            table(&[
+                ("Solana RPC", network.chain().rpc_url().into()),
+                ("websocket", network.chain().ws_url().into()),
+                ("sequencer", network.service().url()),
+                ("rollup", network.rollup.to_string()),
+                ("token", network.mint.to_string()),
+                ("funded user", user.address().to_string()),
+                (
+                    "settings",
+                    format!("{} (use with --config)", file.display()),
+                ),
+            ])
+        })?;
+        network.run_until(shutdown()).await
+    }
+}
+
+fn user_file(dir: &Path) -> PathBuf {
+    let file = dir.join("user.json");
+    file.canonicalize().unwrap_or(file)
+}
+
+/// The user's key, made at the first start.
+fn user(dir: &Path) -> Result<Wallet> {
+    let file = dir.join("user.json");
+    if file.is_file() {
+        return Ok(Wallet::read(file)?);
+    }
+    let wallet = Wallet::random();
+    wallet.write_new(file)?;
+    Ok(wallet)
+}

@@ -1,0 +1,165 @@
+//! `assay job`
+
+use super::Global;
+use super::context::{Context, PATIENCE, final_proof, parse_amount, parse_key, show_amount};
+use super::output::table;
+use anyhow::{Context as _, Result};
+use assay_client::api::{Base64, Key32};
+use assay_client::l1::JobOrder;
+use assay_client::l2::wait;
+use clap::{Args, Subcommand};
+use escrow::state::Job;
+use serde_json::json;
+use solana_pubkey::Pubkey;
+use std::path::PathBuf;
+
+const ADDRESS: &str = "7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU";
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  assay job create 0 --bytes input.bin --max-price 0.00001 --output-bytes 64\n  assay job show 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n  assay job settle 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n  assay job refund 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n  assay job close 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU"
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lock a payment for one run of a model.
+    Create {
+        /// The model's index.
+        model: u32,
+        /// A file with the inputs' bytes, at most 512.
+        #[arg(long)]
+        bytes: PathBuf,
+        /// The most that may be charged, in SOL; all of it is locked.
+        #[arg(long)]
+        max_price: String,
+        /// Bytes of room; all outputs of the model together must fit.
+        #[arg(long)]
+        output_bytes: u32,
+        /// Which output is delivered.
+        #[arg(long, default_value_t = 0)]
+        output: u32,
+        /// A feed account of the wallet that gets the output too.
+        #[arg(long)]
+        feed: Option<String>,
+        /// Slots before a refund is possible; the least that is allowed, twice, if absent.
+        #[arg(long)]
+        deadline: Option<u64>,
+    },
+    /// Show a job.
+    Show {
+        /// Its address.
+        job: String,
+    },
+    /// Bring a job's result to L1, waiting until it is final.
+    Settle {
+        /// Its address.
+        job: String,
+    },
+    /// Take the payment back after the deadline.
+    Refund {
+        /// Its address.
+        job: String,
+    },
+    /// Close a finished job for its rent.
+    Close {
+        /// Its address.
+        job: String,
+    },
+}
+
+impl Arguments {
+    pub async fn run(self, global: Global) -> Result<()> {
+        let context = Context::new(&global)?;
+        let l1 = context.l1().await?;
+        let address = |text: &str| -> Result<Pubkey> {
+            let key =
+                parse_key(text).with_context(|| format!("a job's address is like {ADDRESS}"))?;
+            Ok(key.into())
+        };
+        let job = match self.command {
+            Command::Create {
+                model,
+                bytes,
+                max_price,
+                output_bytes,
+                output,
+                feed,
+                deadline,
+            } => {
+                let order = JobOrder {
+                    model,
+                    input: std::fs::read(&bytes)
+                        .with_context(|| format!("cannot read {}", bytes.display()))?,
+                    max_price: parse_amount(&max_price, 9)?,
+                    output_index: output,
+                    output_bytes,
+                    feed: feed.as_deref().map(address).transpose()?,
+                    deadline,
+                };
+                let (job, landed) = l1.create_job(&order).await?;
+                context.out.note(format!("on L1: {}", landed.signature));
+                job
+            }
+            Command::Show { job } => address(&job)?,
+            Command::Settle { job } => {
+                let job = address(&job)?;
+                let api = context.api();
+                let ran = || async {
+                    match api.job(Key32::from(job)).await {
+                        Ok(view) => Ok(Some(view)),
+                        Err(e) if e.is_not_found() => Ok(None),
+                        Err(e) => Err(e.into()),
+                    }
+                };
+                let view = wait("the job's result", PATIENCE, ran).await?;
+                let proof = final_proof(&api, view.index).await?;
+                l1.settle_job(&job, &view, &proof).await?;
+                job
+            }
+            Command::Refund { job } => {
+                let job = address(&job)?;
+                l1.refund_job(&job).await?;
+                job
+            }
+            Command::Close { job } => {
+                let job = address(&job)?;
+                l1.close_job(&job).await?;
+                return context
+                    .out
+                    .result(&json!({ "closed": job.to_string() }), || {
+                        format!("closed {job}")
+                    });
+            }
+        };
+        let account = l1.job(&job).await?;
+        context
+            .out
+            .result(&value(&job, &account), || show(&job, &account))
+    }
+}
+
+fn value(address: &Pubkey, job: &Job) -> serde_json::Value {
+    json!({
+        "job": address.to_string(), "status": format!("{:?}", job.status).to_lowercase(),
+        "client": job.client.to_string(), "model": job.model, "message": job.message,
+        "max_price": job.max_price, "price": job.price, "deadline": job.deadline,
+        "model_version": job.model_version, "output": Base64(job.output.data.clone()),
+    })
+}
+
+fn show(address: &Pubkey, job: &Job) -> String {
+    table(&[
+        ("job", address.to_string()),
+        ("status", format!("{:?}", job.status).to_lowercase()),
+        ("client", job.client.to_string()),
+        ("model", job.model.to_string()),
+        ("limit", format!("{} SOL", show_amount(job.max_price, 9))),
+        ("charged", format!("{} SOL", show_amount(job.price, 9))),
+        ("deadline", format!("slot {}", job.deadline)),
+        ("output", hex::encode(&job.output.data)),
+    ])
+}

@@ -1,0 +1,87 @@
+//! `assay sequencer`
+
+use super::Global;
+use super::config::Settings;
+use super::output::Output;
+use crate::config::ExecutorChoice;
+use crate::service::Service;
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  assay sequencer --config assay.toml\n  assay sequencer --rpc http://127.0.0.1:8899 --key keys/sequencer.json --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --listen 0.0.0.0:8600\n\nThe key must be bonded: see `assay init`. State is kept in the data folder; a restart goes on where it was."
+)]
+pub struct Arguments {
+    /// Where the HTTP API listens.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Where the state and the blobs are kept.
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// What runs the models: auto, cpu or wgpu.
+    #[arg(long, value_parser = executor)]
+    executor: Option<ExecutorChoice>,
+}
+
+/// An executor by its name.
+pub fn executor(text: &str) -> Result<ExecutorChoice, String> {
+    match text {
+        "auto" => Ok(ExecutorChoice::Auto),
+        "cpu" => Ok(ExecutorChoice::Cpu),
+        "wgpu" => Ok(ExecutorChoice::Wgpu),
+        _ => Err("expected auto, cpu or wgpu".into()),
+    }
+}
+
+impl Arguments {
+    pub async fn run(self, global: Global) -> Result<()> {
+        let mut config = Settings::load(&global)?.sequencer;
+        if let Some(rpc) = global.rpc {
+            config.rpc_url = rpc;
+        }
+        if let Some(key) = global.key {
+            config.keypair = key;
+        }
+        if let Some(rollup) = global.rollup {
+            config.rollup = rollup.parse()?;
+        }
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.data_dir = self.data_dir.unwrap_or(config.data_dir);
+        config.executor = self.executor.unwrap_or(config.executor);
+        let service = Service::start(config).await?;
+        let url = service.url();
+        Output::new(global.json).result(&json!({ "url": url }), || format!("serving {url}"))?;
+        service.run_until(shutdown()).await
+    }
+}
+
+/// Resolves at Ctrl-C or SIGTERM.
+pub async fn shutdown() {
+    let interrupt = async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "Ctrl-C cannot be listened for");
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+    tracing::info!("stopping");
+}
