@@ -43,7 +43,7 @@ fn command(what: Benchmark) -> Result<Command> {
             command
         }
         Benchmark::Cpu => example("gpu-kernels", "bench_cpu"),
-        Benchmark::Gpu => example("gpu-kernels", "bench_gpu"),
+        Benchmark::Gpu => example("gpu-kernels", "executors"),
         Benchmark::Ledger => example("assay-ledger", "bench_ledger"),
         Benchmark::Page => anyhow::bail!("the page is made of the others"),
     })
