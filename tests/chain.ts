@@ -21,9 +21,9 @@ const target = process.env.ASSAY_TARGET ?? "target";
 
 /** What `assay dev --json` prints when it is ready. */
 interface Ready {
-  rpc_url: string;
-  ws_url: string;
-  api_url: string;
+  rpc: string;
+  ws: string;
+  api: string;
   rollup: string;
 }
 
@@ -48,7 +48,10 @@ export class Network {
     const directory = mkdtempSync(join(tmpdir(), "assay-ts-"));
     const child = spawn(
       process.env.ASSAY_BIN ?? join(target, "debug/assay"),
-      ["dev", "--json", "--executor", "cpu", "--rpc-port", "0", "--ws-port", "0", "--api-port", "0", "--data-dir", directory],
+      [
+        ["dev", "--json", "--executor", "cpu", "--dir", directory],
+        ["--rpc-port", "0", "--ws-port", "0", "--port", "0", "--slot-ms", "100", "--window", "5"],
+      ].flat(),
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     const ready = await new Promise<Ready>((resolve, reject) => {
@@ -56,10 +59,10 @@ export class Network {
       child.once("exit", (code) => reject(new Error(`assay dev ended with ${code} before it was ready`)));
       createInterface({ input: child.stdout! }).on("line", (line) => {
         const message = JSON.parse(line);
-        if (message.rpc_url) resolve(message);
+        if (message.rpc) resolve(message);
       });
     });
-    const connection = new anchor.web3.Connection(ready.rpc_url, { wsEndpoint: ready.ws_url, commitment: "confirmed" });
+    const connection = new anchor.web3.Connection(ready.rpc, { wsEndpoint: ready.ws, commitment: "confirmed" });
     const wallet = Keypair.generate();
     const provider = new anchor.AnchorProvider(connection, new anchor.Wallet(wallet), {
       commitment: "confirmed",
@@ -97,7 +100,7 @@ export class Network {
 
   /** A GET from the sequencer's API. */
   async api<T>(path: string): Promise<T> {
-    const response = await fetch(`${this.ready.api_url}${path}`);
+    const response = await fetch(`${this.ready.api}${path}`);
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
   }
