@@ -134,33 +134,33 @@ fn wrong_accounts_of_deposit_sol_are_refused() {
     let stranger = r.svm.rich_key().pubkey();
 
     // Another program as the settlement: its "inbox" would say what it likes.
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.settlement_program = bridge_id();
     refused(
         r.send_bridge(accounts, args(), &user),
         ErrorCode::InvalidProgramId,
     );
     // A rollup that the settlement program does not own.
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.rollup = stranger;
     refused(
         r.send_bridge(accounts, args(), &user),
         ErrorCode::AccountOwnedByWrongProgram,
     );
     // Not the vault, not the sender, not the page.
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.vault = stranger;
     refused(
         r.send_bridge(accounts, args(), &user),
         ErrorCode::ConstraintSeeds,
     );
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.sender = stranger;
     refused(
         r.send_bridge(accounts, args(), &user),
         ErrorCode::ConstraintSeeds,
     );
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.inbox_page = settlement::seeds::inbox_page(&r.address, 1);
     refused(
         r.send_bridge(accounts, args(), &user),
@@ -327,14 +327,14 @@ fn wrong_accounts_of_register_mint_are_refused() {
     let mut r = new();
     let (mint, user) = with_mint(&mut r, TOKEN_2022, &[]);
     let good = r.register_mint_accounts(&user.pubkey(), &mint);
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.token_program = SPL_TOKEN;
     assert!(
         r.send_bridge(accounts, args::RegisterMint {}, &user)
             .is_err()
     );
     // A token account is no mint.
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.mint = mint.account_of(&user.pubkey());
     assert!(
         r.send_bridge(accounts, args::RegisterMint {}, &user)
@@ -366,42 +366,42 @@ fn wrong_accounts_of_deposit_token_are_refused() {
         token_vault(&r.address, &other.address),
         mint.account_of(&thief.pubkey()),
     ] {
-        let mut accounts = good.clone();
+        let mut accounts = good;
         accounts.vault = vault;
         refused(
             r.send_bridge(accounts, args(), &user),
             BridgeError::OtherVault,
         );
     }
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.registered_mint = registered_mint(&r.address, &other.address);
     refused(
         r.send_bridge(accounts, args(), &user),
         ErrorCode::ConstraintSeeds,
     );
     // A worthless mint for a worthy one.
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.source = other.account_of(&user.pubkey());
     refused(
         r.send_bridge(accounts, args(), &user),
         ErrorCode::ConstraintTokenMint,
     );
     // The other token program.
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.token_program = SPL_TOKEN;
     assert!(r.send_bridge(accounts, args(), &user).is_err());
     // Another's tokens.
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.source = mint.account_of(&thief.pubkey());
     assert!(r.send_bridge(accounts, args(), &user).is_err());
     // Another program for the settlement, another page.
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.settlement_program = bridge_id();
     refused(
         r.send_bridge(accounts, args(), &user),
         ErrorCode::InvalidProgramId,
     );
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.inbox_page = settlement::seeds::inbox_page(&r.address, 1);
     refused(
         r.send_bridge(accounts, args(), &user),

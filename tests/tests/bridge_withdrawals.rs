@@ -221,14 +221,14 @@ fn wrong_accounts_of_withdraw_sol_are_refused() {
     let data = args::WithdrawSol { args: s.args(1) };
     let good = s.r.withdraw_sol_accounts(&user.pubkey(), RECIPIENT, 1);
     // Another page would forget that this leaf was paid.
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.paid_page = paid_page(&s.r.address, PaidPage::BITS);
     let copy = args::WithdrawSol { args: s.args(1) };
     refused(
         s.r.send_bridge(accounts, copy, &user),
         ErrorCode::ConstraintSeeds,
     );
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.vault = user.pubkey();
     let copy = args::WithdrawSol { args: s.args(1) };
     assert!(s.r.send_bridge(accounts, copy, &user).is_err());
@@ -240,7 +240,7 @@ fn wrong_accounts_of_withdraw_sol_are_refused() {
     accepted(s.r.initialize(8, assay_tests::rollup::config()));
     let other = settlement::seeds::chain(&settlement::seeds::rollup(8));
     for chain in [address, other] {
-        let mut accounts = good.clone();
+        let mut accounts = good;
         accounts.chain = chain;
         let copy = args::WithdrawSol { args: s.args(1) };
         assert!(s.r.send_bridge(accounts, copy, &user).is_err());
@@ -446,27 +446,27 @@ fn wrong_accounts_of_withdraw_token_are_refused() {
     mint.mint_to(&mut s.r.svm, &user.pubkey(), 1);
 
     // The payer's token account instead of the recipient's.
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.destination = mint.account_of(&user.pubkey());
     let copy = data(&s);
     assert!(s.r.send_bridge(accounts, copy, &user).is_err());
     // Another vault: a token account of somebody who is not the bridge.
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.vault = mint.account_of(&user.pubkey());
     let copy = data(&s);
     refused(
         s.r.send_bridge(accounts, copy, &user),
         BridgeError::OtherVault,
     );
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.token_program = SPL_TOKEN;
     let copy = data(&s);
     assert!(s.r.send_bridge(accounts, copy, &user).is_err());
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.registered_mint = registered_mint(&s.r.address, &user.pubkey());
     let copy = data(&s);
     assert!(s.r.send_bridge(accounts, copy, &user).is_err());
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.paid_page = paid_page(&s.r.address, PaidPage::BITS);
     let copy = data(&s);
     refused(

@@ -82,7 +82,7 @@ impl Scene {
         self.r.job(&self.job).status
     }
 
-    fn to_deadline(&mut self) {
+    fn reach_deadline(&mut self) {
         let deadline = self.r.job(&self.job).deadline;
         let slot = self.r.svm.slot();
         self.r.svm.warp(deadline + 1 - slot);
@@ -143,7 +143,7 @@ fn a_nonce_is_never_used_twice() {
     // The account is there.
     assert!(s.r.create_job(&client, args.clone()).is_err());
     // Even when it is gone: an old result would settle the new job.
-    s.to_deadline();
+    s.reach_deadline();
     accepted(s.r.refund_job(s.job));
     accepted(s.r.close_job(&client, s.job));
     let mut args = s.r.job_args(0);
@@ -201,7 +201,7 @@ fn wrong_accounts_of_create_job_are_refused() {
     let good = r.create_job_accounts(&client.pubkey(), 0);
     let both = [&client, &other];
 
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.settlement_program = escrow::ID;
     let copy = data(&r);
     refused(
@@ -209,7 +209,7 @@ fn wrong_accounts_of_create_job_are_refused() {
         ErrorCode::InvalidProgramId,
     );
     for wrong in 0..4 {
-        let mut accounts = good.clone();
+        let mut accounts = good;
         match wrong {
             0 => accounts.client = other.pubkey(),
             1 => accounts.sender = other.pubkey(),
@@ -222,7 +222,7 @@ fn wrong_accounts_of_create_job_are_refused() {
             ErrorCode::ConstraintSeeds,
         );
     }
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.rollup = r.chain();
     let copy = data(&r);
     assert!(r.send_escrow(Wire::Legacy, accounts, copy, &both).is_err());
@@ -362,7 +362,8 @@ fn a_forged_result_is_refused() {
     let mut s = Scene::new();
     let ran = s.ran();
     let good = s.finalize(&ran, 0);
-    let forged: [&dyn Fn(&mut Ran, &mut SettleJobArgs); 9] = [
+    type Forgery<'a> = &'a dyn Fn(&mut Ran, &mut SettleJobArgs);
+    let forged: [Forgery; 9] = [
         &|_, a| a.result.price -= 1,
         &|_, a| a.result.sequencer_share += 1,
         &|_, a| a.result.version += 1,
@@ -459,7 +460,7 @@ fn a_job_is_settled_once() {
         s.r.settle_declined(s.job, sequencer, no),
         EscrowError::JobNotOpen,
     );
-    s.to_deadline();
+    s.reach_deadline();
     refused(s.r.refund_job(s.job), EscrowError::JobNotOpen);
     assert_eq!(s.status(), JobStatus::Settled);
 }
@@ -497,7 +498,7 @@ fn wrong_accounts_of_settle_job_are_refused() {
         s.r.settle_job_accounts(s.job, ran.sequencer, Some(ran.publisher));
     let data = || args::SettleJob { args: args.clone() };
     // Somebody else as the client: the rest of the price would go there.
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.client = Pubkey::new_from_array([1; 32]);
     assert!(s.r.send_escrow(Wire::V1, accounts, data(), &[]).is_err());
     // A job account of another owner, with the same bytes.
@@ -505,7 +506,7 @@ fn wrong_accounts_of_settle_job_are_refused() {
     copy.owner = settlement::ID;
     let fake = Pubkey::new_from_array([13; 32]);
     s.r.svm.inner().set_account(fake, copy).unwrap();
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.job = fake;
     refused(
         s.r.send_escrow(Wire::V1, accounts, data(), &[]),
@@ -514,11 +515,11 @@ fn wrong_accounts_of_settle_job_are_refused() {
     // Another rollup, where anybody may post anything, with its own chain.
     accepted(s.r.initialize(8, config()));
     let other = settlement::seeds::rollup(8);
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.rollup = other;
     accounts.chain = settlement::seeds::chain(&other);
     assert!(s.r.send_escrow(Wire::V1, accounts, data(), &[]).is_err());
-    let mut accounts = good.clone();
+    let mut accounts = good;
     accounts.chain = settlement::seeds::chain(&other);
     refused(
         s.r.send_escrow(Wire::V1, accounts, data(), &[]),
@@ -563,7 +564,7 @@ fn a_job_that_a_batch_has_consumed_is_not_refunded() {
     let ran = s.ran();
     let index = s.outbox.push(ran.leaf());
     let draft = Draft::new(&s.r, 1).outbox(s.outbox.head());
-    s.to_deadline();
+    s.reach_deadline();
     // Consumed by a pending batch, and by a final one.
     let number =
         s.r.settle(&draft)
@@ -587,7 +588,7 @@ fn a_batch_that_stops_before_the_job_does_not_hold_the_refund() {
     let second = job(&s.r.address, &other.pubkey(), 0);
     let draft = Draft::new(&s.r, 1).inbox(1, chain);
     s.r.settle(&draft);
-    s.to_deadline();
+    s.reach_deadline();
     refused(s.r.refund_job(s.job), EscrowError::Consumed);
     accepted(s.r.refund_job(second));
 }

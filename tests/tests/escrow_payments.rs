@@ -372,8 +372,8 @@ fn a_job_writes_to_its_own_feed_alone() {
         }
         accepted(s.r.settle_ran(ran, args));
     }
-    assert_eq!(s.r.feed(&own.unwrap()).updates, 1);
-    assert_eq!(s.r.feed(&other.unwrap()).updates, 0);
+    assert_eq!(s.r.feed(&feed(&client.pubkey(), NAME)).updates, 1);
+    assert_eq!(s.r.feed(&feed(&client.pubkey(), other_name)).updates, 0);
 }
 
 #[test]
