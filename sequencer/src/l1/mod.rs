@@ -1,10 +1,11 @@
 //! L1: posting batches, following what happens there.
 //!
 //! * [`poster`]: closed batches go to L1 and become final; every step is derived from L1's state
-//! * `data`: a batch's data account
+//! * `data`: a batch's data account; `costs`: what a batch cost, found again on L1
 //! * [`follower`]: the inbox's messages come to the engine
 //! * [`error`]: what goes wrong, and how bad it is
 
+mod costs;
 mod data;
 pub mod error;
 pub mod follower;

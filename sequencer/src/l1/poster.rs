@@ -6,6 +6,7 @@
 //! batch that is on L1 is never posted again: the program takes each number once, and a refusal
 //! is checked against the hash in the chain's ring.
 
+use super::costs;
 use super::data::{DataAccount, create, runs};
 use super::error::{L1Error, Severity};
 use super::{Heads, L1};
@@ -65,6 +66,10 @@ impl Poster {
             .with_jitter()
             .without_max_times();
         let mut backoff = policy.build();
+        let tip = self.heads.borrow().tip;
+        if tip > 0 {
+            self.complete_costs(tip).await;
+        }
         loop {
             let did = tokio::select! {
                 did = self.step() => did,
@@ -260,12 +265,24 @@ impl Poster {
         };
         let sent = self.l1.sender.send_unless(&order, done).await?;
         self.note(number, L1Step::Post, sent)?;
+        self.complete_costs(number).await;
         tracing::info!(
             batch = number,
             transactions = header.tx_count,
             "batch posted"
         );
         Ok(())
+    }
+
+    /// Notes what landed for a batch while nobody listened. Nothing depends on it but the report.
+    async fn complete_costs(&self, number: u64) {
+        match costs::complete(&self.l1, &self.store, number).await {
+            Ok((lamports, bytes)) => {
+                self.metrics.l1_lamports.inc_by(lamports);
+                self.metrics.l1_bytes.inc_by(bytes);
+            }
+            Err(error) => tracing::warn!(%error, batch = number, "its L1 costs are incomplete"),
+        }
     }
 
     /// Sends a step that may be done twice without harm, or that the program takes only once.
