@@ -93,6 +93,13 @@ pub fn severity(error: &ClientError) -> Severity {
             code: -32001 | -32004 | -32005 | -32014 | -32016 | -32603 | 429 | 500..=599,
             ..
         }) => Temporary,
+        // How `get_account_with_commitment` wraps whatever goes wrong on the way: an account that is
+        // not there is no error of it.
+        ClientErrorKind::RpcError(JsonRpcError::ForUser(message))
+            if message.starts_with("AccountNotFound") =>
+        {
+            Temporary
+        }
         // A gateway's page instead of JSON.
         ClientErrorKind::SerdeJson(_) => Temporary,
         _ => Permanent,
