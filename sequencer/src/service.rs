@@ -192,6 +192,7 @@ impl Service {
     pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> Result<()> {
         tokio::select! {
             error = self.failed() => {
+                tracing::error!(error = format!("{error:#}"), "the sequencer fails");
                 let _ = self.stop().await;
                 Err(error)
             }

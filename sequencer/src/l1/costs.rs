@@ -71,7 +71,10 @@ async fn signatures(l1: &L1, number: u64) -> Result<Vec<Signature>, L1Error> {
             })
             .await?;
         let count = part.len();
-        all.extend(part.iter().filter_map(|s| s.signature.parse::<Signature>().ok()));
+        all.extend(
+            part.iter()
+                .filter_map(|s| s.signature.parse::<Signature>().ok()),
+        );
         if count < SIGNATURES {
             break;
         }

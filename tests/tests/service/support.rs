@@ -1,0 +1,287 @@
+//! A chain with the programs and a bonded sequencer's key; sequencers in processes that can be
+//! killed; a connection that can be cut.
+
+use anyhow::{Context, Result};
+use assay::config::{Config, ExecutorChoice};
+use assay::dev::chain::{Chain, Options as ChainOptions};
+use assay::dev::network::{bond, create_rollup, deploy_programs, dev_rollup, send_options};
+use assay_client::api::{BatchStatus, BatchView, Key32};
+use assay_client::deploy::airdrop;
+use assay_client::http::Api;
+use assay_client::instructions::bridge;
+use assay_client::rpc::Rpc;
+use assay_client::sender::{Order, Sender};
+use assay_client::wallet::Wallet;
+use assay_client::{accounts, http};
+use assay_ledger::SOL;
+use assay_ledger::request::{Action, SignedRequest};
+use assay_onnx::dataset::DIGITS;
+use assay_onnx::{Imported, Limits, import};
+use solana_pubkey::Pubkey;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+pub const SOLS: u64 = 1_000_000_000;
+pub const PRICE: u64 = 1_000;
+/// How long anything that is waited for may take.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// L1 with everything that a sequencer needs.
+pub struct L1 {
+    pub chain: Chain,
+    pub sender: Sender,
+    pub operator: Wallet,
+    pub sequencer: Wallet,
+    pub rollup: Pubkey,
+    pub dir: TempDir,
+}
+
+impl L1 {
+    pub async fn start() -> Result<Self> {
+        let chain = Chain::start(ChainOptions {
+            slot: Duration::from_millis(50),
+            ..Default::default()
+        })
+        .await?;
+        let sender = Sender::new(Rpc::new(chain.rpc_url()), send_options(chain.slot()));
+        let (operator, sequencer) = (Wallet::random(), Wallet::random());
+        airdrop(sender.rpc(), &operator.address(), 1_000 * SOLS).await?;
+        airdrop(sender.rpc(), &sequencer.address(), 1_000 * SOLS).await?;
+        deploy_programs(&sender, &operator, |_, _| {}).await?;
+        let rollup = create_rollup(&sender, &operator, 0, dev_rollup()).await?;
+        bond(&sender, &sequencer, &rollup, 100 * SOLS).await?;
+        let dir = TempDir::new()?;
+        sequencer.write_new(dir.path().join("key.json"))?;
+        Ok(Self {
+            chain,
+            sender,
+            operator,
+            sequencer,
+            rollup,
+            dir,
+        })
+    }
+
+    /// A configuration of the sequencer; its state is in `data` of this world's directory.
+    pub fn config(&self) -> Config {
+        let mut config = Config {
+            rpc_url: self.chain.rpc_url().into(),
+            keypair: self.dir.path().join("key.json"),
+            rollup: Key32(self.rollup.to_bytes()),
+            data_dir: self.dir.path().join("data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            executor: ExecutorChoice::Cpu,
+            dev: true,
+            ..Config::default()
+        };
+        config.batch.age_ms = 1_000;
+        config.l1.poll_ms = 50;
+        config
+    }
+
+    /// Deposits lamports for `owner`.
+    pub async fn deposit(&self, owner: &Wallet, amount: u64) -> Result<()> {
+        let rollup = accounts::rollup(self.sender.rpc(), &self.rollup).await?;
+        let deposit = bridge::deposit_sol(
+            &self.rollup,
+            &self.operator.address(),
+            &owner.address(),
+            amount,
+            rollup.next_page(),
+        );
+        let order = Order::new("deposit", self.operator.keypair(), vec![deposit]);
+        self.sender.send(&order).await?;
+        Ok(())
+    }
+
+    /// Deposits for `owner`, and waits until the sequencer has credited it.
+    pub async fn fund(&self, api: &Api, owner: &Wallet, amount: u64) -> Result<()> {
+        self.deposit(owner, amount).await?;
+        until("the deposit", || async {
+            let account = api.account(Key32(owner.key()), Key32(SOL)).await?;
+            Ok(account.is_some_and(|a| a.balance >= amount).then_some(()))
+        })
+        .await
+    }
+
+    pub fn sign(&self, wallet: &Wallet, nonce: u64, action: Action) -> SignedRequest {
+        wallet.sign(&self.rollup, SOL, nonce, action)
+    }
+}
+
+/// The digits model as deployed: index 0.
+pub struct Model {
+    pub imported: Imported,
+}
+
+impl Model {
+    /// Uploads and deploys the digits model with request 0 of `publisher`, and waits until it can
+    /// be called.
+    pub async fn deploy(l1: &L1, api: &Api, publisher: &Wallet) -> Result<Self> {
+        let imported = import(DIGITS, &Limits::default())?;
+        let program = api
+            .put_blob(None, imported.program.program().encode())
+            .await?;
+        let parameters: Vec<u8> = imported
+            .parameters
+            .iter()
+            .flat_map(|p| p.data())
+            .copied()
+            .collect();
+        let parameters = api.put_blob(Some(program.root), parameters).await?;
+        let deploy = Action::Deploy {
+            program: imported.program.header(),
+            parameters_root: parameters.root.0,
+            price: PRICE,
+        };
+        let outcomes = api.submit(&[l1.sign(publisher, 0, deploy)]).await?;
+        anyhow::ensure!(outcomes[0].accepted, "{outcomes:?}");
+        until("the model", || async {
+            Ok(api.model(0).await?.callable.then_some(()))
+        })
+        .await?;
+        Ok(Self { imported })
+    }
+
+    pub fn infer(&self, seed: u64) -> Action {
+        let bytes = self.imported.program.input_bytes();
+        Action::Infer {
+            model: 0,
+            program_root: self.imported.program.root(),
+            price: PRICE,
+            version: None,
+            input: (0..bytes).map(|i| (seed * 37 + i * 11) as u8).collect(),
+        }
+    }
+}
+
+/// Asks again until there is something, for [`PATIENCE`] at most. A node or service that is away
+/// is asked again too.
+pub async fn until<T, F: Future<Output = Result<Option<T>>>>(
+    what: &str,
+    look: impl Fn() -> F,
+) -> Result<T> {
+    let mut last = String::from("not yet");
+    let found = tokio::time::timeout(PATIENCE, async {
+        loop {
+            match look().await {
+                Ok(Some(found)) => return found,
+                Ok(None) => {}
+                Err(e) => last = format!("{e:#}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    found.with_context(|| format!("waiting for {what}: {last}"))
+}
+
+/// Waits until batch `number` is final.
+pub async fn until_final(api: &Api, number: u64) -> Result<BatchView> {
+    until(&format!("batch {number} to be final"), || async {
+        match api.batch(number).await {
+            Ok(batch) => Ok((batch.status == BatchStatus::Final).then_some(batch)),
+            Err(e) if is_away(&e) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    })
+    .await
+}
+
+fn is_away(e: &http::ApiError) -> bool {
+    e.is_not_found() || e.is_temporary()
+}
+
+/// A sequencer in a process of its own.
+pub struct Process {
+    child: Child,
+    pub api: Api,
+}
+
+impl Process {
+    /// Starts it and waits until it serves.
+    pub async fn start(l1: &L1, config: &Config) -> Result<Self> {
+        let path: PathBuf = l1.dir.path().join("config.json");
+        std::fs::write(&path, serde_json::to_vec(config)?)?;
+        let mut child = Command::new(env!("CARGO_BIN_EXE_service_process"))
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let stdout = child.stdout.take().context("its output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let url = tokio::time::timeout(PATIENCE, lines.next_line())
+            .await??
+            .context("the sequencer ended before it served")?;
+        Ok(Self {
+            child,
+            api: Api::new(url),
+        })
+    }
+
+    /// SIGKILL.
+    pub async fn kill(mut self) -> Result<()> {
+        self.child.kill().await?;
+        Ok(())
+    }
+
+    /// Asks it to stop, and waits.
+    pub async fn stop(mut self) -> Result<()> {
+        drop(self.child.stdin.take());
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await??;
+        anyhow::ensure!(status.success(), "the sequencer ended with {status}");
+        Ok(())
+    }
+}
+
+/// A connection to a node that can be cut: open connections die, new ones are refused.
+pub struct Wire {
+    pub url: String,
+    open: Arc<watch::Sender<bool>>,
+}
+
+impl Wire {
+    pub async fn to(url: &str) -> Result<Self> {
+        let target = url.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let open = Arc::new(watch::Sender::new(true));
+        let state = open.subscribe();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if !*state.borrow() {
+                    continue;
+                }
+                let (target, mut state) = (target.clone(), state.clone());
+                tokio::spawn(async move {
+                    let Ok(mut node) = TcpStream::connect(&target).await else {
+                        return;
+                    };
+                    let mut client = client;
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut node) => {}
+                        _ = state.wait_for(|open| !*open) => {}
+                    }
+                });
+            }
+        });
+        Ok(Self { url, open })
+    }
+
+    pub fn cut(&self) {
+        self.open.send_replace(false);
+    }
+
+    pub fn mend(&self) {
+        self.open.send_replace(true);
+    }
+}
