@@ -76,7 +76,13 @@ fn main() -> Result<()> {
             tools::assay(&["demo"], &arguments)
         }
         Task::Test { rust_only } => {
-            build()?;
+            setup::install()?;
+            programs::build()?;
+            if !rust_only {
+                programs::idl()?;
+            }
+            // The binary comes with the tests: built before, and so with other features, it
+            // would have most dependencies compiled twice.
             tests::all(rust_only)
         }
         Task::Lint => {
