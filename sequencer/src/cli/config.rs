@@ -69,8 +69,11 @@ impl Settings {
     }
 
     fn from_parts(file: &Path, global: &Global) -> Result<Self> {
-        let mut settings: Self = Figment::from(Serialized::defaults(Self::default()))
-            .merge(Toml::file_exact(file))
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if file.is_file() {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let mut settings: Self = figment
             .merge(
                 Env::prefixed("ASSAY_")
                     .filter(|key| {
