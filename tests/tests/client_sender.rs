@@ -210,6 +210,17 @@ async fn lost_answers_swallowed_and_repeated_sendings_move_the_money_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn equal_orders_are_carried_out_each() {
+    let f = Fixture::new(400, true).await;
+    let sender = f.sender(|_, _| Fault::None);
+    let landed = sender.send_all(vec![f.order(SOL); 5], 5).await.unwrap();
+    let signatures: std::collections::HashSet<_> = landed.iter().map(|l| l.signature).collect();
+    assert_eq!(signatures.len(), 5);
+    assert_eq!(f.received().await, 5 * SOL);
+    f.chain.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_dies_and_comes_back_is_waited_for() {
     let f = Fixture::new(50, true).await;
     // Every third call fails, and for a while all of them.

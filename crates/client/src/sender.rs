@@ -21,7 +21,13 @@ use solana_transaction::versioned::VersionedTransaction;
 use solana_transaction_error::TransactionError;
 use solana_transaction_status_client_types::{TransactionConfirmationStatus, TransactionStatus};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+/// Compute units that are added to tell orders apart: two equal ones over one blockhash would be
+/// one and the same transaction, and the second would seem to have landed with the first.
+const MARKS: u32 = 1_000;
+static NEXT_MARK: AtomicU32 = AtomicU32::new(0);
 
 /// What is to be done on chain.
 #[derive(Clone)]
@@ -292,6 +298,7 @@ impl Sender {
         let begun = Instant::now();
         let mut last = String::from("none");
         let mut price = self.options.unit_price;
+        let mark = NEXT_MARK.fetch_add(1, Ordering::Relaxed);
         let over = |last: &String| match self.options.deadline {
             Some(deadline) if begun.elapsed() > deadline => Err(SendError::TimedOut {
                 label,
@@ -315,7 +322,7 @@ impl Sender {
                     Err(e) => return Err(rpc_error(e)),
                 }
             }
-            let attempt = match self.sign(order, price).await {
+            let attempt = match self.sign(order, price, mark).await {
                 Ok(attempt) => attempt,
                 Err(e) if e.severity() == Severity::Temporary => {
                     last = e.to_string();
@@ -400,7 +407,7 @@ impl Sender {
             .await
     }
 
-    async fn sign(&self, order: &Order, unit_price: u64) -> Result<Attempt, SendError> {
+    async fn sign(&self, order: &Order, unit_price: u64, mark: u32) -> Result<Attempt, SendError> {
         let label = order.label;
         let rpc_error = |source| SendError::Rpc { label, source };
         let wire = self.wire().await.map_err(rpc_error)?;
@@ -408,6 +415,7 @@ impl Sender {
         let signers: Vec<&Keypair> = order.signers.iter().map(|k| k.as_ref()).collect();
         let budget = Budget {
             unit_price,
+            units: order.budget.units.saturating_add(mark % MARKS),
             ..order.budget
         };
         let (transaction, bytes) =

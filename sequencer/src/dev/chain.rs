@@ -187,7 +187,8 @@ fn drain(events: Receiver<SimnetEvent>) -> Result<Receiver<()>> {
                             let _ = done.send(());
                         }
                     }
-                    SimnetEvent::ErrorLog(_, message) => tracing::warn!(%message, "chain"),
+                    // Whoever sent what failed is told so by the answer to the call.
+                    SimnetEvent::ErrorLog(_, message) => tracing::debug!(%message, "chain"),
                     SimnetEvent::WarnLog(_, message) => tracing::debug!(%message, "chain"),
                     _ => {}
                 }

@@ -234,7 +234,9 @@ impl Poster {
             let from = first as usize * CHUNK;
             let bytes = &data[from..data.len().min(from + len * CHUNK)];
             let write = make::write_chunks(&key, &address, first, bytes.to_vec());
-            Order::new("write", &self.l1.key, vec![write]).units(100_000)
+            Order::new("write", &self.l1.key, vec![write])
+                .units(100_000)
+                .without_preflight()
         });
         let mut sending = futures::stream::iter(orders)
             .map(|order| self.send(number, L1Step::Write, order))
