@@ -35,7 +35,7 @@ pub struct InboxMessage {
     pub message: Message,
     /// The inbox chain's value after it.
     pub chain: Hash,
-    /// The transaction that sent it.
+    /// The transaction that sent it, or one that sent an equal message on the same page.
     pub signature: Signature,
     /// The slot of that transaction.
     pub slot: u64,
