@@ -49,6 +49,17 @@ impl Default for Client {
     }
 }
 
+impl Client {
+    /// A settings file with these settings of the client.
+    pub fn to_toml(&self) -> Result<String> {
+        #[derive(Serialize)]
+        struct File<'a> {
+            client: &'a Client,
+        }
+        Ok(toml::to_string(&File { client: self })?)
+    }
+}
+
 fn home() -> PathBuf {
     std::env::var_os("HOME")
         .map(PathBuf::from)
@@ -99,11 +110,6 @@ impl Settings {
         }
         Ok(settings)
     }
-
-    /// The file that says this.
-    pub fn to_toml(&self) -> Result<String> {
-        Ok(toml::to_string(self)?)
-    }
 }
 
 #[cfg(test)]
@@ -140,8 +146,15 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_and_unknown_keys_are_errors() {
         figment::Jail::expect_with(|jail| {
-            let settings = Settings::default();
-            let text = settings.to_toml().map_err(|e| e.to_string())?;
+            let settings = Settings {
+                client: Client {
+                    rollup: Some("somewhere".into()),
+                    priority_fee: 7,
+                    ..Client::default()
+                },
+                ..Settings::default()
+            };
+            let text = settings.client.to_toml().map_err(|e| e.to_string())?;
             jail.create_file("assay.toml", &text)?;
             let global = Global {
                 config: "assay.toml".into(),

@@ -1,7 +1,7 @@
 //! `assay dev`
 
 use super::Global;
-use super::config::{Client, Settings};
+use super::config::Client;
 use super::output::{Output, table};
 use super::sequencer::{executor, shutdown};
 use crate::config::ExecutorChoice;
@@ -62,19 +62,15 @@ impl Arguments {
         let user = user(&self.dir)?;
         network.fund(&user.address(), 100 * LAMPORTS).await?;
         network.mint_to(&user.address(), 1_000_000_000_000).await?;
-        let settings = Settings {
-            client: Client {
-                rpc: network.chain().rpc_url().into(),
-                api: network.service().url(),
-                rollup: Some(network.rollup.to_string()),
-                key: user_file(&self.dir),
-                priority_fee: 0,
-            },
-            ..Settings::default()
+        let client = Client {
+            rpc: network.chain().rpc_url().into(),
+            api: network.service().url(),
+            rollup: Some(network.rollup.to_string()),
+            key: user_file(&self.dir),
+            priority_fee: 0,
         };
         let file = self.dir.join("assay.toml");
-        let client = toml::to_string(&json!({ "client": settings.client }))?;
-        std::fs::write(&file, client)?;
+        std::fs::write(&file, client.to_toml()?)?;
         let value = json!({
             "rpc": network.chain().rpc_url(), "ws": network.chain().ws_url(),
             "api": network.service().url(), "rollup": network.rollup.to_string(),
