@@ -21,6 +21,21 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     // Mesa's device-select layer complains on standard error where there is no desktop session.
     command.current_dir(root()).env("NODEVICE_SELECT", "1");
+    // What cargo says of this very crate is not for the cargo that we run: build scripts that look at
+    // it would run again each time.
+    for (key, _) in std::env::vars_os() {
+        let name = key.to_string_lossy();
+        let ours = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+            "CARGO_PRIMARY_",
+        ];
+        if ours.iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(&key);
+        }
+    }
     command
 }
 
