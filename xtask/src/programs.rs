@@ -59,15 +59,16 @@ pub fn idl() -> Result<()> {
 
 /// Regenerates `docs/programs.md`.
 pub fn table() -> Result<()> {
-    let table = output(cargo_command().args([
-        "run",
+    // Built as the tests are, whose harness it uses, so that nothing is compiled twice.
+    run(cargo_command().args([
+        "test",
         "--quiet",
         "--locked",
-        "--package",
-        "assay-tests",
-        "--bin",
-        "program_table",
+        "--workspace",
+        "--all-features",
+        "--no-run",
     ]))?;
+    let table = output(&mut command(target().join("debug/program_table")))?;
     let path = root().join("docs/programs.md");
     std::fs::write(&path, table).with_context(|| format!("could not write {}", path.display()))?;
     eprintln!("wrote docs/programs.md");
