@@ -104,7 +104,8 @@ impl Default for BatchLimits {
         Self {
             transactions: 16_384,
             bytes: 2 << 20,
-            units: u64::MAX,
+            // What TOML can write.
+            units: i64::MAX as u64,
             age_ms: 10_000,
             micro_batch: 512,
         }
