@@ -83,7 +83,7 @@ pub fn dev_rollup() -> RollupConfig {
             sequencer_share: 2_000,
         },
         unbond_delay: 100,
-        inbox_grace: 100,
+        inbox_grace: 1_500,
         inbox_batch: 16,
         inbox_fee_base: 5_000,
         inbox_fee_step: 100,
