@@ -96,11 +96,15 @@ describe("bridge", () => {
   it("carries an SPL token there and back", async () => {
     const { connection } = network.provider;
     const mint = await createMint(connection, alice, alice.publicKey, null, 6);
+    const vault = Address.findProgramAddressSync(
+      [Buffer.from("token_vault"), network.rollup.toBuffer(), mint.toBuffer()],
+      network.bridge.programId,
+    )[0];
     const wallet = await getOrCreateAssociatedTokenAccount(connection, alice, mint, alice.publicKey);
     await mintTo(connection, alice, mint, wallet.address, alice, 1_000);
     await network.bridge.methods
       .registerMint()
-      .accountsPartial({ payer: network.provider.publicKey, mint, rollup: network.rollup, tokenProgram: TOKEN_PROGRAM_ID })
+      .accountsPartial({ payer: network.provider.publicKey, mint, vault, rollup: network.rollup, tokenProgram: TOKEN_PROGRAM_ID })
       .rpc();
     await network.bridge.methods
       .depositToken({ owner: alice.publicKey, amount: new BN(700) })
@@ -108,6 +112,7 @@ describe("bridge", () => {
         depositor: alice.publicKey,
         source: wallet.address,
         mint,
+        vault,
         rollup: network.rollup,
         inboxPage: await network.inboxPage(),
         tokenProgram: TOKEN_PROGRAM_ID,
@@ -125,6 +130,7 @@ describe("bridge", () => {
         payer: network.provider.publicKey,
         recipient,
         mint,
+        vault,
         rollup: network.rollup,
         paidPage: paidPage(found),
         tokenProgram: TOKEN_PROGRAM_ID,

@@ -52,7 +52,7 @@ export class Network {
         ["dev", "--json", "--executor", "cpu", "--dir", directory],
         ["--rpc-port", "0", "--ws-port", "0", "--port", "0", "--slot-ms", "100", "--window", "5"],
       ].flat(),
-      { stdio: ["ignore", "pipe", "inherit"] },
+      { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ASSAY_LOG: "error" } },
     );
     const ready = await new Promise<Ready>((resolve, reject) => {
       child.once("error", reject);
@@ -115,6 +115,9 @@ export class Network {
   }
 
   async stop(): Promise<void> {
+    // The connection's websocket would try to reconnect for ever, and keep this process alive.
+    const socket = (this.provider.connection as unknown as { _rpcWebSocket: { close(): void } })._rpcWebSocket;
+    socket.close();
     const ended = new Promise((resolve) => this.process.once("exit", resolve));
     this.process.kill("SIGTERM");
     await ended;

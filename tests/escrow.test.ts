@@ -43,7 +43,7 @@ describe("escrow", () => {
   };
 
   it("refuses a deadline that leaves no time to run the job", async () => {
-    assert.equal(await refusal(create(0, { deadline: 1 })), "DeadlineTooSoon");
+    assert.equal(await refusal(create(0, { deadline: 1 })), "DeadlineTooEarly");
   });
 
   it("locks the price, and gives it back when L2 declines", async () => {
