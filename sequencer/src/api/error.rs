@@ -82,15 +82,6 @@ impl From<BlobError> for ApiError {
 
 impl From<axum::extract::rejection::BytesRejection> for ApiError {
     fn from(e: axum::extract::rejection::BytesRejection) -> Self {
-        let status = e.status();
-        if status == StatusCode::PAYLOAD_TOO_LARGE {
-            Self::new(
-                status,
-                "too_large",
-                "the body is larger than this service takes: split it",
-            )
-        } else {
-            Self::new(status, "body", e.body_text())
-        }
+        Self::new(e.status(), "body", e.body_text())
     }
 }

@@ -5,11 +5,13 @@
 //! * [`blobs`]: the bytes of models
 //! * [`batches`]: batches and what they cost
 //! * [`outbox`]: proofs of what L1 pays
+//! * [`body`]: how much of a body is read
 //! * [`ops`]: status, health, metrics
 //! * [`error`]: answers that are not a success
 
 pub mod batches;
 pub mod blobs;
+pub mod body;
 pub mod error;
 pub mod ledger;
 pub mod ops;
@@ -26,6 +28,7 @@ use axum::Router;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
+use axum::middleware;
 use axum::response::IntoResponse;
 use error::ApiError;
 use std::str::FromStr;
@@ -91,16 +94,23 @@ fn routes() -> OpenApiRouter<Api> {
 /// The service's router.
 pub fn router(api: Api) -> Router {
     let limits = api.limits.clone();
+    let (body_bytes, blob_bytes) = (limits.body_bytes, limits.blob_bytes);
     let (router, document) = routes()
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(transactions::submit))
-                .layer(DefaultBodyLimit::max(limits.body_bytes)),
+                .layer(DefaultBodyLimit::disable())
+                .layer(middleware::from_fn(move |request, next| {
+                    body::limited(body_bytes, request, next)
+                })),
         )
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(blobs::put))
-                .layer(DefaultBodyLimit::max(limits.blob_bytes)),
+                .layer(DefaultBodyLimit::disable())
+                .layer(middleware::from_fn(move |request, next| {
+                    body::limited(blob_bytes, request, next)
+                })),
         )
         .split_for_parts();
     let document = Arc::new(document.to_json().unwrap_or_default());
