@@ -8,6 +8,7 @@ use crate::Hash;
 use alloc::vec;
 use alloc::vec::Vec;
 use assay_tensor::merkle;
+pub use assay_tensor::merkle::fold;
 
 /// A set of indices with constant-time insertion.
 #[derive(Clone, Debug, Default)]
@@ -133,27 +134,9 @@ impl Tree {
 
     /// The siblings that [`fold`] needs beside the leaves `indices`, which are ascending.
     pub fn siblings(&self, indices: &[u64]) -> Vec<Hash> {
-        let mut at: Vec<u64> = indices.to_vec();
-        let mut siblings = Vec::new();
-        if at.is_empty() {
-            return siblings;
-        }
-        for level in 0..self.levels.len() {
-            for (i, index) in at.iter().enumerate() {
-                let sibling = index ^ 1;
-                let known = if index & 1 == 0 {
-                    at.get(i + 1) == Some(&sibling)
-                } else {
-                    i > 0 && at[i - 1] == sibling
-                };
-                if !known {
-                    siblings.push(self.node(level, sibling));
-                }
-            }
-            at.iter_mut().for_each(|i| *i >>= 1);
-            at.dedup();
-        }
-        siblings
+        merkle::siblings_with(self.levels.len() as u32, indices, |level, index| {
+            self.node(level as usize, index)
+        })
     }
 
     fn node(&self, level: usize, index: u64) -> Hash {
@@ -175,39 +158,6 @@ impl Tree {
             )
         }
     }
-}
-
-/// The root of a tree of `depth` from some of its `leaves`, in ascending order of their indices,
-/// and the `siblings` that they do not cover, level by level from the left. `None` unless the
-/// order is strict, the indices are in the tree and the siblings are exactly those needed.
-pub fn fold(depth: u32, leaves: &[(u64, Hash)], siblings: &[Hash]) -> Option<Hash> {
-    let ordered = leaves.windows(2).all(|w| w[0].0 < w[1].0);
-    let inside = leaves.last()?.0.checked_shr(depth).unwrap_or(0) == 0;
-    if !ordered || !inside {
-        return None;
-    }
-    let mut nodes = leaves.to_vec();
-    let mut siblings = siblings.iter();
-    for _ in 0..depth {
-        let mut kept = 0;
-        let mut i = 0;
-        while i < nodes.len() {
-            let (index, hash) = nodes[i];
-            let parent = if index & 1 == 1 {
-                merkle::node(siblings.next()?, &hash)
-            } else if let Some((_, right)) = nodes.get(i + 1).filter(|(j, _)| *j == index + 1) {
-                i += 1;
-                merkle::node(&hash, right)
-            } else {
-                merkle::node(&hash, siblings.next()?)
-            };
-            nodes[kept] = (index >> 1, parent);
-            kept += 1;
-            i += 1;
-        }
-        nodes.truncate(kept);
-    }
-    siblings.next().is_none().then(|| nodes[0].1)
 }
 
 #[cfg(test)]
@@ -316,12 +266,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn an_index_outside_the_tree_opens_nothing() {
-        assert_eq!(fold(1, &[(2, [1; 32])], &[[0; 32]]), None);
-        assert_eq!(fold(0, &[(0, [1; 32])], &[]), Some([1; 32]));
-        assert_eq!(fold(0, &[], &[]), None);
     }
 }

@@ -3,6 +3,8 @@
 //! * A tensor's root binds its type (so its shape and length) and its data root, the Merkle
 //!   root over chunks of [`CHUNK`] consecutive bytes; the last one ends with the data. From a
 //!   type and a data root anybody computes the tensor's root.
+//! * The root of a run's inputs binds the number of their bytes, all one after the other, and the
+//!   Merkle root over the chunks of these: where each begins follows from the program.
 //! * A list's root binds its length and the Merkle root over its items' roots.
 //! * A program's root is the hash of its [`ProgramHeader`]. Its leaves restate what they refer
 //!   to (types, and what has been summed up to and including them), so that one leaf and those
@@ -17,11 +19,13 @@ use crate::program::{CheckedProgram, Operand};
 use crate::types::{Tensor, TensorType};
 use alloc::vec::Vec;
 
-/// Bytes of a tensor's chunk.
-pub const CHUNK: usize = 1024;
+/// Bytes of a chunk of a tensor, or of a run's inputs: few enough that a dispute reveals one in a
+/// legacy transaction.
+pub const CHUNK: usize = 512;
 
 const CHUNK_TAG: &[u8] = b"assay:tensor-chunk:1";
 const TENSOR_TAG: &[u8] = b"assay:tensor:1";
+const INPUT_TAG: &[u8] = b"assay:input:1";
 const LIST_TAG: &[u8] = b"assay:list:1";
 const OPERATOR_TAG: &[u8] = b"assay:operator:1";
 const TYPE_TAG: &[u8] = b"assay:type:1";
@@ -54,12 +58,23 @@ pub fn tensor_root(ty: &TensorType, data: &[u8]) -> Hash {
     tensor_root_of(ty, &merkle::root(&chunk_hashes(data)))
 }
 
+/// The root of a run's inputs, from all their bytes one after the other.
+pub fn input_root(bytes: &[u8]) -> Hash {
+    input_root_of(bytes.len() as u64, &merkle::root(&chunk_hashes(bytes)))
+}
+
+/// The root of `len` bytes of inputs whose chunks have the Merkle root `data_root`.
+pub fn input_root_of(len: u64, data_root: &Hash) -> Hash {
+    hashv(&[INPUT_TAG, &len.to_le_bytes(), data_root])
+}
+
 /// The root of a list: `hash(tag, length, Merkle root over the items' roots)`.
 pub fn list_root(roots: &[Hash]) -> Hash {
     list_root_of(roots.len() as u64, &merkle::root(roots))
 }
 
-fn list_root_of(count: u64, root: &Hash) -> Hash {
+/// The root of a list of `count` items whose roots have the Merkle root `root`.
+pub fn list_root_of(count: u64, root: &Hash) -> Hash {
     hashv(&[LIST_TAG, &count.to_le_bytes(), root])
 }
 

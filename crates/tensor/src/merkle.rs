@@ -3,6 +3,9 @@
 //! A list of `n` leaves is a complete tree of depth `ceil(log2(n))`; the places past the
 //! end hold [`EMPTY_LEAF`]. The number of leaves is never part of the tree: whatever
 //! commits to a root commits to the count beside it.
+//!
+//! One leaf opens with its path ([`path`], [`verify`]); several open together and share theirs
+//! ([`siblings`], [`fold`]).
 
 use crate::hash::{Hash, hashv};
 use alloc::vec::Vec;
@@ -68,22 +71,7 @@ pub fn root_in_place(level: &mut [Hash]) -> Hash {
 
 /// Siblings of leaf `index` from the leaf's level up; `None` if there is no such leaf.
 pub fn path(leaves: &[Hash], index: u64) -> Option<Vec<Hash>> {
-    let mut at = usize::try_from(index).ok().filter(|i| *i < leaves.len())?;
-    let mut level: Vec<Hash> = leaves.to_vec();
-    let mut empty = EMPTY_LEAF;
-    let mut siblings = Vec::new();
-    while level.len() > 1 {
-        siblings.push(level.get(at ^ 1).copied().unwrap_or(empty));
-        let half = level.len().div_ceil(2);
-        for i in 0..half {
-            let right = level.get(2 * i + 1).copied().unwrap_or(empty);
-            level[i] = node(&level[2 * i], &right);
-        }
-        level.truncate(half);
-        empty = node(&empty, &empty);
-        at /= 2;
-    }
-    Some(siblings)
+    Levels::new(leaves.to_vec()).path(index)
 }
 
 /// The root that `leaf` at `index` has with `siblings` (from the leaf's level up).
@@ -109,6 +97,145 @@ pub fn verify(root: &Hash, count: u64, leaf: &Hash, index: u64, siblings: &[Hash
         && root_from_path(leaf, index, siblings) == *root
 }
 
+/// The siblings that [`fold`] needs beside the leaves `indices` of a tree of `depth`, level by
+/// level from the left; `node` gives the node at a level (0: the leaves) and index. `indices` are
+/// strictly ascending and in the tree. None are needed for no leaves, and none open.
+pub fn siblings_with(depth: u32, indices: &[u64], node: impl Fn(u32, u64) -> Hash) -> Vec<Hash> {
+    let mut at: Vec<u64> = indices.to_vec();
+    let mut siblings = Vec::new();
+    for level in 0..depth {
+        for (i, index) in at.iter().enumerate() {
+            let sibling = index ^ 1;
+            let known = if index & 1 == 0 {
+                at.get(i + 1) == Some(&sibling)
+            } else {
+                i > 0 && at[i - 1] == sibling
+            };
+            if !known {
+                siblings.push(node(level, sibling));
+            }
+        }
+        at.iter_mut().for_each(|i| *i >>= 1);
+        at.dedup();
+    }
+    siblings
+}
+
+/// The root of a tree of `depth` from some of its `leaves`, in ascending order of their indices,
+/// and the `siblings` that they do not cover, level by level from the left. `None` unless the
+/// order is strict, the indices are in the tree and the siblings are exactly those needed.
+pub fn fold(depth: u32, leaves: &[(u64, Hash)], siblings: &[Hash]) -> Option<Hash> {
+    let mut nodes = leaves.to_vec();
+    let mut rest = siblings;
+    let root = fold_in_place(depth, &mut nodes, &mut rest)?;
+    rest.is_empty().then_some(root)
+}
+
+/// [`fold`] of the leaves in `nodes`, which it overwrites: nothing is allocated. It takes the
+/// siblings that it needs off the front of `siblings`.
+pub fn fold_in_place(
+    depth: u32,
+    nodes: &mut [(u64, Hash)],
+    siblings: &mut &[Hash],
+) -> Option<Hash> {
+    let ordered = nodes.windows(2).all(|w| w[0].0 < w[1].0);
+    let inside = nodes.last()?.0.checked_shr(depth).unwrap_or(0) == 0;
+    if !ordered || !inside {
+        return None;
+    }
+    let mut next = || {
+        let (first, rest) = siblings.split_first()?;
+        *siblings = rest;
+        Some(first)
+    };
+    let mut len = nodes.len();
+    for _ in 0..depth {
+        let mut kept = 0;
+        let mut i = 0;
+        while i < len {
+            let (index, hash) = nodes[i];
+            let parent = if index & 1 == 1 {
+                node(next()?, &hash)
+            } else if i + 1 < len && nodes[i + 1].0 == index + 1 {
+                i += 1;
+                node(&hash, &nodes[i].1)
+            } else {
+                node(&hash, next()?)
+            };
+            nodes[kept] = (index >> 1, parent);
+            kept += 1;
+            i += 1;
+        }
+        len = kept;
+    }
+    Some(nodes[0].1)
+}
+
+/// All nodes of the tree over a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Levels {
+    /// From the leaves up to the root: the nodes with a leaf of the list under them.
+    levels: Vec<Vec<Hash>>,
+    /// At each level, the node with none.
+    empty: Vec<Hash>,
+}
+
+impl Levels {
+    /// The tree over `leaves`.
+    pub fn new(leaves: Vec<Hash>) -> Self {
+        let mut levels = Vec::from([leaves]);
+        let mut empty = Vec::from([EMPTY_LEAF]);
+        for level in 0..depth(levels[0].len() as u64) as usize {
+            let pair = |pair: &[Hash]| node(&pair[0], pair.get(1).unwrap_or(&empty[level]));
+            levels.push(levels[level].chunks(2).map(pair).collect());
+            empty.push(node(&empty[level], &empty[level]));
+        }
+        Self { levels, empty }
+    }
+
+    /// The number of leaves of the list.
+    pub fn count(&self) -> u64 {
+        self.levels[0].len() as u64
+    }
+
+    /// The tree's depth.
+    pub fn depth(&self) -> u32 {
+        self.levels.len() as u32 - 1
+    }
+
+    /// The tree's root.
+    pub fn root(&self) -> Hash {
+        self.node(self.depth(), 0)
+    }
+
+    /// Node `index` at `level` (0: the leaves), of a level that the tree has; past the end of the
+    /// list it is the root of an empty tree.
+    pub fn node(&self, level: u32, index: u64) -> Hash {
+        let level = level as usize;
+        let node = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.levels.get(level)?.get(index));
+        *node.or(self.empty.get(level)).unwrap_or(&EMPTY_LEAF)
+    }
+
+    /// Siblings of leaf `index` from the leaf's level up; `None` if there is no such leaf.
+    pub fn path(&self, index: u64) -> Option<Vec<Hash>> {
+        self.siblings(&[index])
+    }
+
+    /// The siblings that [`fold`] needs beside the leaves `indices`; `None` unless these are
+    /// strictly ascending and leaves of the list.
+    pub fn siblings(&self, indices: &[u64]) -> Option<Vec<Hash>> {
+        let ordered = indices.windows(2).all(|w| w[0] < w[1]);
+        let inside = indices.last().is_none_or(|i| *i < self.count());
+        (ordered && inside).then(|| {
+            siblings_with(self.depth(), indices, |level, index| {
+                self.node(level, index)
+            })
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +254,46 @@ mod tests {
             prop_assert!(!verify(&r, n, &leaves[index as usize], index + n.next_power_of_two(), &siblings));
             prop_assert!(path(&leaves, n).is_none());
         }
+    }
+
+    proptest! {
+        #[test]
+        fn several_leaves_open_together_and_no_others_do(n in 1u64..70, bits in any::<u128>(), flip in any::<prop::sample::Index>()) {
+            let leaves: Vec<Hash> = (0..n).map(|i| leaf(b"test", &[&i.to_le_bytes()])).collect();
+            let levels = Levels::new(leaves.clone());
+            let r = root(&leaves);
+            prop_assert_eq!(levels.root(), r);
+            let at: Vec<u64> = (0..n).filter(|i| bits >> i & 1 == 1).collect();
+            let siblings = levels.siblings(&at).unwrap();
+            let opened: Vec<_> = at.iter().map(|i| (*i, leaves[*i as usize])).collect();
+            let folded = fold(depth(n), &opened, &siblings);
+            prop_assert_eq!(folded, (!at.is_empty()).then_some(r));
+            prop_assert_eq!(levels.siblings(&[&at[..], &[n]].concat()), None);
+            if let Some((first, _)) = opened.first() {
+                // In place it leaves what follows the siblings.
+                let more = [&siblings[..], &[[7; 32]]].concat();
+                let mut rest = &more[..];
+                let mut nodes = opened.clone();
+                prop_assert_eq!(fold_in_place(depth(n), &mut nodes, &mut rest), Some(r));
+                prop_assert_eq!(rest, &[[7; 32]]);
+                prop_assert_eq!(fold(depth(n), &opened, &more), None);
+                let mut other = opened.clone();
+                other[flip.index(at.len())].1[0] ^= 1;
+                prop_assert_ne!(fold(depth(n), &other, &siblings), Some(r));
+                let again = [&opened[..], &[(*first, leaves[0])]].concat();
+                prop_assert_eq!(fold(depth(n), &again, &siblings), None);
+                if !siblings.is_empty() {
+                    prop_assert_eq!(fold(depth(n), &opened, &siblings[1..]), None);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_outside_the_tree_opens_nothing() {
+        assert_eq!(fold(1, &[(2, [1; 32])], &[[0; 32]]), None);
+        assert_eq!(fold(0, &[(0, [1; 32])], &[]), Some([1; 32]));
+        assert_eq!(fold(0, &[], &[]), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 mod common;
 
 use assay_tensor::codec::{DecodeError, MAGIC, VERSION};
-use assay_tensor::commit::{OperatorLeaf, outputs_root, parameters_root};
+use assay_tensor::commit::{OperatorLeaf, input_root, outputs_root, parameters_root};
 use assay_tensor::op::Op;
 use assay_tensor::program::{Program, to_blob};
 use assay_tensor::types::{DType, TensorType};
@@ -52,6 +52,7 @@ fn derive(program: &[u8], parameters: &[u8], inputs: &[u8]) -> Vector {
         ("first_operator_leaf", leaf.encode()),
         ("program_root", program.root().to_vec()),
         ("parameters_root", parameters_root(&parameters).to_vec()),
+        ("input_root", input_root(inputs).to_vec()),
         ("outputs_root", outputs_root(&outputs).to_vec()),
     ]
     .map(|(name, value)| (name.to_string(), value))
