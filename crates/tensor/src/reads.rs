@@ -17,7 +17,7 @@ pub struct Read {
 }
 
 /// The ranges that one element reads, in the order in which [`crate::eval::eval`] takes
-/// their bytes. About a kilobyte, on the stack.
+/// them. About a kilobyte, on the stack.
 #[derive(Clone, Copy, Debug)]
 pub struct Reads {
     count: u8,

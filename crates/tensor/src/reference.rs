@@ -106,11 +106,11 @@ fn apply(node: &Node, ty: &TensorType, operands: &[&Tensor]) -> Result<Tensor, u
 pub fn value(op: &Op, types: &[TensorType], operands: &[&[u8]]) -> Result<Vec<u8>, u64> {
     let result = check(op, types).map_err(|_| 0u64)?.result;
     let mut data = Vec::new();
-    let mut bytes = Vec::new();
+    let mut ranges = Vec::new();
     for element in 0..result.shape.elements() {
-        bytes.clear();
-        let value = gather(op, types, operands, element, &mut bytes)
-            .and_then(|()| eval(op, types, element, &bytes))
+        ranges.clear();
+        let value = gather(op, types, operands, element, &mut ranges)
+            .and_then(|()| eval(op, types, element, &ranges))
             .ok_or(element)?;
         match result.dtype {
             DType::I8 => data.push(value as u8),
@@ -120,19 +120,19 @@ pub fn value(op: &Op, types: &[TensorType], operands: &[&[u8]]) -> Result<Vec<u8
     Ok(data)
 }
 
-/// Appends the bytes that `element` reads.
-fn gather(
+/// Appends the ranges that `element` reads.
+fn gather<'a>(
     op: &Op,
     types: &[TensorType],
-    operands: &[&[u8]],
+    operands: &[&'a [u8]],
     element: u64,
-    bytes: &mut Vec<u8>,
+    ranges: &mut Vec<&'a [u8]>,
 ) -> Option<()> {
     for read in reads(op, types, element)?.as_slice() {
         let start = usize::try_from(read.start).ok()?;
         let end = start.checked_add(read.len as usize)?;
         let data = operands.get(usize::from(read.operand))?;
-        bytes.extend_from_slice(data.get(start..end)?);
+        ranges.push(data.get(start..end)?);
     }
     Some(())
 }

@@ -1,7 +1,7 @@
 //! [`crate::op::Op::Add`].
 
 use super::requant::{check_range, check_shift, shift_to_range};
-use super::{Facts, count, dtype, size};
+use super::{Facts, Ranges, count, dtype, size};
 use crate::check::CheckError;
 use crate::op::OutputRange;
 use crate::reads::Reads;
@@ -55,11 +55,11 @@ pub(crate) fn eval(
     offset: i64,
     shift: u8,
     range: &OutputRange,
-    bytes: &[u8],
+    ranges: &mut Ranges,
 ) -> Option<i32> {
-    let &[a, b] = bytes else { return None };
+    let ([a], [b]) = (ranges.array()?, ranges.array()?);
     let scaled = |value: u8, multiplier: i32| i64::from(value as i8) * i64::from(multiplier);
     // At most 2^38 + 2^38 + 2^48.
-    let sum = scaled(a, multiplier_a) + scaled(b, multiplier_b) + offset;
+    let sum = scaled(*a, multiplier_a) + scaled(*b, multiplier_b) + offset;
     Some(shift_to_range(sum, shift, range))
 }

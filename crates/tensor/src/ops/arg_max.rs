@@ -1,6 +1,6 @@
 //! [`crate::op::Op::ArgMax`].
 
-use super::{Facts, count};
+use super::{Facts, Ranges, count};
 use crate::check::CheckError;
 use crate::reads::Reads;
 use crate::types::{DType, TensorType};
@@ -35,22 +35,23 @@ pub(crate) fn reads(operands: &[TensorType], element: u64, reads: &mut Reads) ->
     reads.push(0, element * row, row)
 }
 
-pub(crate) fn eval(operands: &[TensorType], bytes: &[u8]) -> Option<i32> {
+pub(crate) fn eval(operands: &[TensorType], ranges: &mut Ranges) -> Option<i32> {
     let (row, size) = sizes(operands)?;
-    if bytes.len() as u64 != row {
-        return None;
+    let row = ranges.take(usize::try_from(row).ok()?)?;
+    match size {
+        1 => first_largest(row.iter().map(|v| i32::from(*v as i8))),
+        _ => first_largest(row.as_chunks().0.iter().map(|v| i32::from_le_bytes(*v))),
     }
-    let value = |element: &[u8]| match element {
-        [a, b, c, d] => i32::from_le_bytes([*a, *b, *c, *d]),
-        [a] => i32::from(*a as i8),
-        _ => 0,
-    };
+}
+
+/// The index of the first of the largest values.
+fn first_largest(values: impl Iterator<Item = i32>) -> Option<i32> {
+    // All values are at least the first best.
     let mut best = (0, i32::MIN);
-    for (index, element) in bytes.chunks_exact(size).enumerate() {
-        let value = value(element);
+    for (index, value) in (0i32..).zip(values) {
         if value > best.1 {
             best = (index, value);
         }
     }
-    i32::try_from(best.0).ok()
+    Some(best.0)
 }

@@ -1,7 +1,8 @@
 //! [`crate::op::Op::Conv2d`].
 
+use super::dot::{dot, sum};
 use super::window::{Place, output};
-use super::{Facts, dims, dot, dtype, requant, size, take};
+use super::{Facts, Ranges, dims, dtype, requant, size};
 use crate::check::CheckError;
 use crate::op::{Epilogue, Window};
 use crate::reads::Reads;
@@ -124,11 +125,10 @@ pub(crate) fn eval(
     operands: &[TensorType],
     result: &TensorType,
     element: u64,
-    bytes: &[u8],
+    ranges: &mut Ranges,
 ) -> Option<i32> {
     let s = site(window, groups, operands, result, element)?;
     let (first, end) = s.place.inside_columns(s.kernel[1]);
-    let rows = (0..s.kernel[0]).filter_map(|u| s.place.row(u)).count();
     let tap = usize::try_from(s.per_group).ok()?;
     let of_taps = |taps: u32| usize::try_from(taps).ok()?.checked_mul(tap);
     let (before, inside, row_len) = (
@@ -136,33 +136,36 @@ pub(crate) fn eval(
         of_taps(end - first)?,
         of_taps(s.kernel[1])?,
     );
-    let mut rest = bytes;
-    let mut image = take(&mut rest, rows.checked_mul(inside)?)?;
-    let mut filter = take(
-        &mut rest,
-        row_len.checked_mul(usize::try_from(s.kernel[0]).ok()?)?,
-    )?;
-
-    let outside = |weights: &[u8]| {
-        weights
-            .iter()
-            .map(|w| i32::from(*w as i8))
-            .fold(0, i32::wrapping_add)
-            .wrapping_mul(i32::from(pad_value))
+    let rows = usize::try_from(s.kernel[0]).ok()?;
+    // The image's ranges come first, the filter behind them.
+    let mut image = Ranges(ranges.0);
+    let of_row = match contiguous(window, groups) {
+        true => usize::from(first < end),
+        false => usize::try_from(end - first).ok()?,
     };
-    let mut sum = 0i32;
+    let rows_inside = (0..s.kernel[0]).filter_map(|u| s.place.row(u)).count();
+    ranges.0 = ranges.0.get(rows_inside.checked_mul(of_row)?..)?;
+    let mut filter = ranges.take(row_len.checked_mul(rows)?)?;
+
+    let outside = |weights: &[u8]| sum(weights).wrapping_mul(i32::from(pad_value));
+    let mut total = 0i32;
     for u in 0..s.kernel[0] {
-        let weights = take(&mut filter, row_len)?;
+        let (weights, rest) = filter.split_at_checked(row_len)?;
+        filter = rest;
         if s.place.row(u).is_none() {
-            sum = sum.wrapping_add(outside(weights));
+            total = total.wrapping_add(outside(weights));
             continue;
         }
         let (left, weights) = weights.split_at_checked(before)?;
         let (weights, right) = weights.split_at_checked(inside)?;
-        sum = sum
+        total = total
             .wrapping_add(outside(left))
-            .wrapping_add(dot(take(&mut image, inside)?, weights))
             .wrapping_add(outside(right));
+        if let Some(len) = inside.checked_div(of_row) {
+            for weights in weights.chunks(len) {
+                total = total.wrapping_add(dot(image.take(len)?, weights));
+            }
+        }
     }
-    requant::finish(epilogue, sum, rest)
+    requant::finish(epilogue, total, ranges)
 }

@@ -1,6 +1,6 @@
 //! [`crate::op::Op::Reshape`] and [`crate::op::Op::Transpose`].
 
-use super::{Facts, count, take_i32};
+use super::{Facts, Ranges, count};
 use crate::check::CheckError;
 use crate::reads::Reads;
 use crate::types::{DType, MAX_RANK, Shape, TensorType};
@@ -87,10 +87,9 @@ pub(crate) fn transpose_reads(
 }
 
 /// The element as it is.
-pub(crate) fn eval(result: &TensorType, bytes: &[u8]) -> Option<i32> {
-    match (result.dtype, bytes) {
-        (DType::I8, [value]) => Some(i32::from(*value as i8)),
-        (DType::I32, [_, _, _, _]) => take_i32(&mut { bytes }),
-        _ => None,
+pub(crate) fn eval(result: &TensorType, ranges: &mut Ranges) -> Option<i32> {
+    match result.dtype {
+        DType::I8 => ranges.array().map(|[value]| i32::from(*value as i8)),
+        DType::I32 => ranges.array().map(|value| i32::from_le_bytes(*value)),
     }
 }

@@ -1,6 +1,6 @@
 //! [`crate::op::Op::Lookup`].
 
-use super::{Facts, count, dims, dtype, size};
+use super::{Facts, Ranges, count, dims, dtype, size};
 use crate::check::CheckError;
 use crate::reads::Reads;
 use crate::types::{DType, TensorType};
@@ -28,9 +28,9 @@ pub(crate) fn reads(element: u64, reads: &mut Reads) -> Option<()> {
     reads.push(1, 0, ENTRIES)
 }
 
-pub(crate) fn eval(bytes: &[u8]) -> Option<i32> {
-    let (x, table) = bytes.split_first()?;
-    let table: &[u8; ENTRIES as usize] = table.try_into().ok()?;
+pub(crate) fn eval(ranges: &mut Ranges) -> Option<i32> {
+    let [x] = ranges.array()?;
+    let table = ranges.array::<{ ENTRIES as usize }>()?;
     // `x + 128` of a signed byte is its bits with the sign flipped.
     let entry = table.get(usize::from(x ^ 0x80))?;
     Some(i32::from(*entry as i8))

@@ -1,6 +1,7 @@
 //! [`crate::op::Op::MatMul`].
 
-use super::{Facts, dims, dot, dtype, requant, size, take};
+use super::dot::dot;
+use super::{Facts, Ranges, dims, dtype, requant, size};
 use crate::check::CheckError;
 use crate::op::Epilogue;
 use crate::reads::Reads;
@@ -56,11 +57,14 @@ pub(crate) fn reads(
     requant::reads(epilogue, column, reads)
 }
 
-pub(crate) fn eval(epilogue: &Epilogue, operands: &[TensorType], bytes: &[u8]) -> Option<i32> {
+pub(crate) fn eval(
+    epilogue: &Epilogue,
+    operands: &[TensorType],
+    ranges: &mut Ranges,
+) -> Option<i32> {
     let (inner, _) = sizes(operands)?;
     let inner = usize::try_from(inner).ok()?;
-    let mut bytes = bytes;
-    let a = take(&mut bytes, inner)?;
-    let b = take(&mut bytes, inner)?;
-    requant::finish(epilogue, dot(a, b), bytes)
+    let a = ranges.take(inner)?;
+    let b = ranges.take(inner)?;
+    requant::finish(epilogue, dot(a, b), ranges)
 }

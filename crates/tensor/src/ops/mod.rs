@@ -7,6 +7,7 @@
 pub mod add;
 pub mod arg_max;
 pub mod conv2d;
+pub mod dot;
 pub mod layout;
 pub mod lookup;
 pub mod mat_mul;
@@ -114,17 +115,24 @@ pub(crate) fn eval(
     operands: &[TensorType],
     result: &TensorType,
     element: u64,
-    bytes: &[u8],
+    mut ranges: Ranges,
 ) -> Option<i32> {
-    match op {
-        Op::MatMul(epilogue) => mat_mul::eval(epilogue, operands, bytes),
+    let value = match op {
+        Op::MatMul(epilogue) => mat_mul::eval(epilogue, operands, &mut ranges),
         Op::Conv2d {
             window,
             groups,
             pad_value,
             epilogue,
         } => conv2d::eval(
-            window, *groups, *pad_value, epilogue, operands, result, element, bytes,
+            window,
+            *groups,
+            *pad_value,
+            epilogue,
+            operands,
+            result,
+            element,
+            &mut ranges,
         ),
         Op::Add {
             multiplier_a,
@@ -132,20 +140,36 @@ pub(crate) fn eval(
             offset,
             shift,
             range,
-        } => add::eval(*multiplier_a, *multiplier_b, *offset, *shift, range, bytes),
-        Op::Lookup => lookup::eval(bytes),
-        Op::MaxPool2d(window) => pool::eval_max(window, operands, result, element, bytes),
+        } => add::eval(
+            *multiplier_a,
+            *multiplier_b,
+            *offset,
+            *shift,
+            range,
+            &mut ranges,
+        ),
+        Op::Lookup => lookup::eval(&mut ranges),
+        Op::MaxPool2d(window) => pool::eval_max(window, operands, result, element, &mut ranges),
         Op::AvgPool2d {
             window,
             pad_value,
             offset,
             requant,
         } => pool::eval_average(
-            window, *pad_value, *offset, requant, operands, result, element, bytes,
+            window,
+            *pad_value,
+            *offset,
+            requant,
+            operands,
+            result,
+            element,
+            &mut ranges,
         ),
-        Op::Reshape(_) | Op::Transpose(_) => layout::eval(result, bytes),
-        Op::ArgMax => arg_max::eval(operands, bytes),
-    }
+        Op::Reshape(_) | Op::Transpose(_) => layout::eval(result, &mut ranges),
+        Op::ArgMax => arg_max::eval(operands, &mut ranges),
+    }?;
+    ranges.end()?;
+    Some(value)
 }
 
 /// That there are `expected` operands.
@@ -214,24 +238,24 @@ pub(crate) fn size(
     }
 }
 
-/// The sum of products of two slices of `i8` as bytes, wrapping in `i32`.
-pub(crate) fn dot(a: &[u8], b: &[u8]) -> i32 {
-    a.iter()
-        .zip(b)
-        .map(|(x, y)| i32::from(*x as i8) * i32::from(*y as i8))
-        .fold(0, i32::wrapping_add)
-}
+/// The bytes of the ranges that an element reads, in order.
+pub(crate) struct Ranges<'a>(pub &'a [&'a [u8]]);
 
-/// Takes `len` bytes off the front of `bytes`.
-pub(crate) fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
-    let (head, rest) = bytes.split_at_checked(len)?;
-    *bytes = rest;
-    Some(head)
-}
+impl<'a> Ranges<'a> {
+    /// The next range, if it has `len` bytes.
+    pub(crate) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (range, rest) = self.0.split_first()?;
+        self.0 = rest;
+        (range.len() == len).then_some(*range)
+    }
 
-/// Takes an `i32` off the front of `bytes`.
-pub(crate) fn take_i32(bytes: &mut &[u8]) -> Option<i32> {
-    let (head, rest) = bytes.split_first_chunk::<4>()?;
-    *bytes = rest;
-    Some(i32::from_le_bytes(*head))
+    /// The next range, if it has `N` bytes.
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    /// That nothing is left.
+    pub(crate) fn end(self) -> Option<()> {
+        self.0.is_empty().then_some(())
+    }
 }

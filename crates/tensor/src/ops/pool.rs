@@ -1,7 +1,8 @@
 //! [`crate::op::Op::MaxPool2d`] and [`crate::op::Op::AvgPool2d`].
 
+use super::dot::sum;
 use super::window::{Place, output};
-use super::{Facts, count, dims, dtype, requant};
+use super::{Facts, Ranges, count, dims, dtype, requant};
 use crate::check::CheckError;
 use crate::op::{Requant, Window};
 use crate::reads::Reads;
@@ -72,11 +73,28 @@ pub(crate) fn reads(
     Some(())
 }
 
-/// The number of taps inside of the image.
-fn inside(place: &Place, window: &Window) -> Option<usize> {
+/// Calls `each` with the taps inside of the image, in ranges as [`reads`] reads them, and says how
+/// many they are.
+fn taps(
+    window: &Window,
+    operands: &[TensorType],
+    result: &TensorType,
+    element: u64,
+    ranges: &mut Ranges,
+    mut each: impl FnMut(&[u8]),
+) -> Option<u64> {
+    let (place, channels) = place(window, operands, result, element)?;
     let (first, end) = place.inside_columns(window.kernel[1]);
+    let columns = usize::try_from(end - first).ok()?;
+    let (of_row, len) = match contiguous(window, channels) {
+        true => (usize::from(first < end), columns),
+        false => (columns, 1),
+    };
     let rows = (0..window.kernel[0]).filter_map(|u| place.row(u)).count();
-    rows.checked_mul(usize::try_from(end - first).ok()?)
+    for _ in 0..rows.checked_mul(of_row)? {
+        each(ranges.take(len)?);
+    }
+    (rows as u64).checked_mul(columns as u64)
 }
 
 pub(crate) fn eval_max(
@@ -84,14 +102,15 @@ pub(crate) fn eval_max(
     operands: &[TensorType],
     result: &TensorType,
     element: u64,
-    bytes: &[u8],
+    ranges: &mut Ranges,
 ) -> Option<i32> {
-    let (place, _) = place(window, operands, result, element)?;
-    if bytes.len() != inside(&place, window)? {
-        return None;
-    }
-    let max = bytes.iter().map(|v| *v as i8).max().unwrap_or(i8::MIN);
-    Some(i32::from(max))
+    let mut max = i32::from(i8::MIN);
+    taps(window, operands, result, element, ranges, |values| {
+        for value in values {
+            max = max.max(i32::from(*value as i8));
+        }
+    })?;
+    Some(max)
 }
 
 pub(crate) fn eval_average(
@@ -102,23 +121,17 @@ pub(crate) fn eval_average(
     operands: &[TensorType],
     result: &TensorType,
     element: u64,
-    bytes: &[u8],
+    ranges: &mut Ranges,
 ) -> Option<i32> {
-    let (place, _) = place(window, operands, result, element)?;
-    let inside = inside(&place, window)?;
-    if bytes.len() != inside {
-        return None;
-    }
+    let mut total = offset;
+    let inside = taps(window, operands, result, element, ranges, |values| {
+        total = total.wrapping_add(sum(values));
+    })?;
     let taps = u64::from(window.kernel[0]) * u64::from(window.kernel[1]);
     // At most 2^17 taps passed the check.
-    let outside = i32::try_from(taps.checked_sub(inside as u64)?).ok()?;
-    let sum = bytes
-        .iter()
-        .map(|v| i32::from(*v as i8))
-        .fold(offset, i32::wrapping_add)
-        .wrapping_add(outside.wrapping_mul(i32::from(pad_value)));
+    let outside = i32::try_from(taps.checked_sub(inside)?).ok()?;
     Some(requant::requant(
-        sum,
+        total.wrapping_add(outside.wrapping_mul(i32::from(pad_value))),
         requant.multiplier,
         i32::from(requant.shift),
         &requant.range,

@@ -1,6 +1,6 @@
 //! Requantisation and the epilogue of matrix products and convolutions.
 
-use super::{count, dims, dtype, size, take_i32};
+use super::{Ranges, count, dims, dtype, size};
 use crate::check::CheckError;
 use crate::op::{Epilogue, OutputRange, Requant};
 use crate::reads::Reads;
@@ -109,17 +109,16 @@ pub(crate) fn reads(epilogue: &Epilogue, channel: u64, reads: &mut Reads) -> Opt
     }
 }
 
-/// The result for `sum`, the wrapping sum of products; `rest` is what [`reads`] reads.
-pub(crate) fn finish(epilogue: &Epilogue, sum: i32, rest: &[u8]) -> Option<i32> {
-    let mut rest = rest;
-    let acc = take_i32(&mut rest)?.wrapping_add(sum);
-    let result = match epilogue {
+/// The result for `sum`, the wrapping sum of products; `ranges` are what [`reads`] reads.
+pub(crate) fn finish(epilogue: &Epilogue, sum: i32, ranges: &mut Ranges) -> Option<i32> {
+    let acc = i32::from_le_bytes(*ranges.array()?).wrapping_add(sum);
+    Some(match epilogue {
         Epilogue::Accumulate => acc,
         Epilogue::Requant(range) => {
-            let multiplier = take_i32(&mut rest)?;
-            let shift = take_i32(&mut rest)?;
+            let [m0, m1, m2, m3, s0, s1, s2, s3] = *ranges.array()?;
+            let multiplier = i32::from_le_bytes([m0, m1, m2, m3]);
+            let shift = i32::from_le_bytes([s0, s1, s2, s3]);
             requant(acc, multiplier, shift, range)
         }
-    };
-    rest.is_empty().then_some(result)
+    })
 }

@@ -86,15 +86,49 @@ impl Place {
         (self.n * self.image[0] as u64 + row) * self.image[1] as u64 + column
     }
 
-    /// The kernel's columns, of `kernel`, that lie inside of the image: `first..end`, as a
-    /// tap's position grows with its index.
+    /// The kernel's columns, of `kernel`, that lie inside of the image: `first..end`, empty if
+    /// none does. A tap's position grows with its index, and there may be 2^16 of them, so they
+    /// are not tried one by one.
     pub(crate) fn inside_columns(&self, kernel: u32) -> (u32, u32) {
-        let first = (0..kernel)
-            .find(|v| self.column(*v).is_some())
-            .unwrap_or(kernel);
-        let end = (first..kernel)
-            .find(|v| self.column(*v).is_none())
-            .unwrap_or(kernel);
-        (first, end)
+        // The first tap at or behind a column.
+        let at_or_behind = |column: i64| {
+            let distance = (column - self.origin[1]).max(0) as u64;
+            let tap = distance.div_ceil(self.dilations[1] as u64);
+            tap.min(u64::from(kernel)) as u32
+        };
+        (at_or_behind(0), at_or_behind(self.image[1]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn columns_inside_are_those_that_are(
+            width in 1u32..9,
+            kernel in 1u32..9,
+            stride in 1u32..5,
+            dilation in 1u32..5,
+            pads in (0u32..20, 0u32..20),
+            element in any::<u32>(),
+        ) {
+            let window = Window {
+                kernel: [1, kernel],
+                strides: [1, stride],
+                dilations: [1, dilation],
+                pads: [0, pads.0, 0, pads.1],
+            };
+            let Ok([height, columns]) = output(&window, [1, width]) else { return Ok(()) };
+            let result = [1, height, columns, 1];
+            let place = Place::new(&window, [1, width], result, u64::from(element % columns));
+            let (first, end) = place.inside_columns(kernel);
+            prop_assert!(first <= end && end <= kernel);
+            for tap in 0..kernel {
+                prop_assert_eq!(place.column(tap).is_some(), (first..end).contains(&tap));
+            }
+        }
     }
 }
