@@ -3,11 +3,12 @@
  * test file and ended with it.
  */
 import * as anchor from "@anchor-lang/core";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 import type { Bridge } from "../target/types/bridge";
 import type { Escrow } from "../target/types/escrow";
 import type { Settlement } from "../target/types/settlement";
@@ -18,6 +19,7 @@ export type Keypair = anchor.web3.Keypair;
 export type PublicKey = anchor.web3.PublicKey;
 
 const target = process.env.ASSAY_TARGET ?? "target";
+const binary = process.env.ASSAY_BIN ?? join(target, "debug/assay");
 
 /** What `assay dev --json` prints when it is ready. */
 interface Ready {
@@ -47,7 +49,7 @@ export class Network {
   static async start(): Promise<Network> {
     const directory = mkdtempSync(join(tmpdir(), "assay-ts-"));
     const child = spawn(
-      process.env.ASSAY_BIN ?? join(target, "debug/assay"),
+      binary,
       [
         ["dev", "--json", "--executor", "cpu", "--dir", directory],
         ["--rpc-port", "0", "--ws-port", "0", "--port", "0", "--slot-ms", "100", "--window", "5"],
@@ -103,6 +105,18 @@ export class Network {
     const response = await fetch(`${this.ready.api}${path}`);
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
+  }
+
+  /** The command line's answer, as the network's funded user. */
+  async assay<T>(...args: string[]): Promise<T> {
+    const settings = ["--json", "--config", join(this.directory, "assay.toml")];
+    const { stdout } = await promisify(execFile)(binary, [...args, ...settings]);
+    return JSON.parse(stdout.trim().split("\n").at(-1)!) as T;
+  }
+
+  /** A file of the network's own folder. */
+  file(name: string): string {
+    return join(this.directory, name);
   }
 
   /** Address of the inbox page that the next message goes to. */

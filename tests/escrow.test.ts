@@ -1,8 +1,30 @@
-/** The escrow from TypeScript: a job for a model that is not there, declined and refunded. */
+/** The escrow from TypeScript: a job for a model that is not there, declined; a job that is run, settled and paid. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { readFileSync, writeFileSync } from "node:fs";
 import { PublicKey as Address } from "@solana/web3.js";
 import { BN, type Keypair, LAMPORTS_PER_SOL, Network, type OutboxProof, refusal, trim, u64, until } from "./chain";
+
+/** Dimensions of an output's type in an account. */
+const MAX_RANK = 6;
+
+/** Answer of `GET /v1/jobs/{address}` for a job that ran. */
+interface JobView {
+  index: number;
+  settleable: boolean;
+  result: {
+    done: boolean;
+    price: number;
+    sequencer_share: number;
+    sequencer: string;
+    publisher: string;
+    version: number;
+    output_root: string;
+  };
+  outputs: { dtype: string; dims: number[]; data: string; siblings: string[] }[];
+}
+
+const hash = (hex: string) => [...Buffer.from(hex, "hex")];
 
 describe("escrow", () => {
   let network: Network;
@@ -19,13 +41,13 @@ describe("escrow", () => {
       network.escrow.programId,
     )[0];
 
-  const create = async (nonce: number, change: { deadline?: number } = {}) => {
+  const create = async (nonce: number, change: { deadline?: number; model?: number; input?: Buffer } = {}) => {
     const slot = await network.provider.connection.getSlot("confirmed");
     return network.escrow.methods
       .createJob({
         nonce: new BN(nonce),
-        model: 9_999,
-        input: Buffer.alloc(64),
+        model: change.model ?? 9_999,
+        input: change.input ?? Buffer.alloc(64),
         maxPrice: new BN(LAMPORTS_PER_SOL),
         deadline: new BN(change.deadline ?? slot + 100_000),
         outputIndex: 0,
@@ -86,6 +108,74 @@ describe("escrow", () => {
     const done = await network.escrow.account.job.fetch(job(0));
     assert.deepEqual(done.status, { declined: {} });
     assert.equal(await refusal(settle()), "JobNotOpen");
+  });
+
+  it("runs a job, splits the payment and shows the output on L1", async () => {
+    const bundle = network.file("digits.assay");
+    await network.assay("model", "import", "models/digits/digits-int8.onnx", "--output", bundle);
+    await network.assay("deposit", "2");
+    const deployed = await network.assay<{ index: number }>("model", "deploy", bundle, "--price", "0.001");
+    const price = LAMPORTS_PER_SOL / 1_000;
+    // The first held-out image: after 24 bytes of header.
+    const input = readFileSync("models/digits/heldout.bin").subarray(24, 24 + 64);
+    writeFileSync(network.file("input.bin"), input);
+    const inferred = await network.assay<{ outputs: { values: number[] }[] }>(
+      ...["infer", String(deployed.index), "--bytes", network.file("input.bin"), "--bundle", bundle],
+    );
+
+    await create(1, { model: deployed.index, input });
+    const view = await until("the job's result", async () => {
+      const view = await network.api<JobView>(`/v1/jobs/${job(1).toBase58()}`);
+      return view.settleable && view;
+    });
+    assert.equal(view.result.done, true);
+    assert.equal(view.result.price, price);
+    const proof = await network.api<OutboxProof>(`/v1/outbox/${view.index}`);
+    const [output] = view.outputs;
+    const { sequencer, publisher } = view.result;
+    const balance = (key: string) => network.provider.connection.getBalance(new Address(key));
+    const before = await Promise.all([sequencer, publisher].map(balance));
+    await network.escrow.methods
+      .settleJob({
+        batch: new BN(proof.batch),
+        index: new BN(proof.index),
+        result: {
+          done: true,
+          price: new BN(view.result.price),
+          sequencerShare: new BN(view.result.sequencer_share),
+          version: new BN(view.result.version),
+          outputRoot: hash(view.result.output_root),
+        },
+        siblings: trim(proof),
+        output: {
+          count: view.outputs.length,
+          output: {
+            ty: {
+              dtype: output.dtype === "i8" ? 0 : 1,
+              rank: output.dims.length,
+              dims: [...output.dims, ...Array(MAX_RANK).fill(0)].slice(0, MAX_RANK),
+            },
+            data: Buffer.from(output.data, "base64"),
+          },
+          siblings: output.siblings.map(hash),
+        },
+      })
+      .accountsPartial({
+        job: job(1),
+        client: client.publicKey,
+        sequencer: new Address(sequencer),
+        publisher: new Address(publisher),
+        feed: null,
+        rollup: network.rollup,
+      })
+      .rpc();
+    const settled = await network.escrow.account.job.fetch(job(1));
+    assert.deepEqual(settled.status, { settled: {} });
+    assert.equal(settled.price.toNumber(), price);
+    // The output on L1 is the one that the same input has on L2.
+    assert.deepEqual([...new Int8Array(settled.output.data)], inferred.outputs[0].values);
+    const paid = (await Promise.all([sequencer, publisher].map(balance))).map((now, i) => now - before[i]);
+    assert.equal(paid[1], price - Number(view.result.sequencer_share));
   });
 
   it("never takes a nonce twice, so that an old result settles no new job", async () => {
