@@ -51,6 +51,10 @@ module.exports = async function (provider: anchor.AnchorProvider): Promise<void>
         maxData: setting("max_data", 1_800_000),
         modelDelay: big("model_delay", 10),
         sequencerShare: setting("sequencer_share", 2_000),
+        // Half a day for each side of a dispute, and ten minutes after each move of the other.
+        clock: big("clock", 108_000),
+        extension: big("extension", 1_500),
+        disputeBond: big("dispute_bond", 1_000_000_000),
       },
       unbondDelay: big("unbond_delay", 432_000),
       inboxGrace: big("inbox_grace", 1_500),

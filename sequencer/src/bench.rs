@@ -126,6 +126,7 @@ pub async fn pipeline(options: Options) -> Result<Report> {
             number: 1,
             sequencer: SEQUENCER,
             params: params(),
+            inbox_end: u64::MAX,
         },
         limits: BatchLimits::default(),
         executor: options.executor,
@@ -202,6 +203,9 @@ fn params() -> Params {
         max_data: 1_900_000,
         model_delay: 0,
         sequencer_share: 1_000,
+        clock: 1,
+        extension: 1,
+        dispute_bond: 1,
     }
 }
 

@@ -57,6 +57,7 @@ impl Service {
                 number: 1,
                 sequencer: info.sequencer,
                 params: info.params,
+                inbox_end: u64::MAX,
             },
             limits: config.batch.clone(),
             executor: config.executor,

@@ -72,6 +72,12 @@ fn refuses_values_out_of_range() {
         ("a share over the whole", |c| {
             c.params.sequencer_share = 10_001
         }),
+        ("no clock", |c| c.params.clock = 0),
+        ("no extension", |c| c.params.extension = 0),
+        ("an extension over the clock", |c| {
+            c.params.extension = c.params.clock + 1
+        }),
+        ("no bond of a challenger", |c| c.params.dispute_bond = 0),
         ("an unbonding before the window's end", |c| {
             c.unbond_delay = 99
         }),
@@ -133,7 +139,7 @@ fn the_formats_are_pinned() {
         settlement::ID.to_string(),
         "5Cu7XjEXBBfBQx9j3QezLaNm3AsKjjyiNpzKWRSVzaaY"
     );
-    assert_eq!(Rollup::size(), 316);
+    assert_eq!(Rollup::size(), 340);
     assert_eq!(Chain::size(), 64 + RING * 152);
     assert_eq!(Sequencer::size(), 106);
     assert_eq!(InboxPage::size(), 6_280);

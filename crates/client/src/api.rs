@@ -97,6 +97,12 @@ pub struct ParamsView {
     pub model_delay: u64,
     /// The sequencer's share of each price in basis points.
     pub sequencer_share: u16,
+    /// Slots that each side of a dispute has for all its moves.
+    pub clock: u64,
+    /// Slots that a side of a dispute has at least after each move of the other.
+    pub extension: u64,
+    /// Lamports that a challenger puts down.
+    pub dispute_bond: u64,
 }
 
 impl From<assay_ledger::header::Params> for ParamsView {
@@ -109,6 +115,9 @@ impl From<assay_ledger::header::Params> for ParamsView {
             max_data: p.max_data,
             model_delay: p.model_delay,
             sequencer_share: p.sequencer_share,
+            clock: p.clock,
+            extension: p.extension,
+            dispute_bond: p.dispute_bond,
         }
     }
 }

@@ -49,7 +49,11 @@ fn env() -> Env {
             max_data: u32::MAX,
             model_delay: 0,
             sequencer_share: 2_000,
+            clock: 150,
+            extension: 20,
+            dispute_bond: 0,
         },
+        inbox_end: u64::MAX,
     }
 }
 

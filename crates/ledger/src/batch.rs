@@ -32,6 +32,7 @@ impl From<&Header> for Env {
             number: header.number,
             sequencer: header.sequencer,
             params: header.params,
+            inbox_end: header.state.inbox.cursor,
         }
     }
 }

@@ -33,6 +33,12 @@ pub struct Params {
     pub model_delay: u64,
     /// The sequencer's share of each price, in basis points.
     pub sequencer_share: u16,
+    /// Slots that each side of a dispute has for all its moves.
+    pub clock: u64,
+    /// Slots that a side of a dispute has at least after each move of the other.
+    pub extension: u64,
+    /// Lamports that a challenger puts down.
+    pub dispute_bond: u64,
 }
 
 /// A batch's header.

@@ -14,6 +14,9 @@ pub struct TxResult {
     pub program_root: Hash,
     /// The parameters that it ran with; zero if none did.
     pub parameters_root: Hash,
+    /// [`assay_tensor::commit::input_root`] of the bytes of all inputs; zero if none ran. So what ran
+    /// is named by this result alone, whoever asked for it.
+    pub input_root: Hash,
     /// Root over the outputs' roots; zero if none ran. The transition takes it as given.
     pub output_root: Hash,
 }

@@ -16,6 +16,7 @@ use assay_ledger::transition::{
     Env, Fault, Heads, Invalid, NoAccess, Refused, StateAccess, apply, apply_root, apply_with, ship,
 };
 use assay_ledger::{Key, SOL};
+use assay_tensor::commit::input_root;
 use common::*;
 
 fn balance(state: &FullState, i: u8, mint: Key) -> u64 {
@@ -141,6 +142,7 @@ fn running_a_model_pays_sequencer_and_publisher() {
         fee: 100,
         program_root: model.program_root,
         parameters_root: [21; 32],
+        input_root: input_root(&[0; DIGITS]),
         output_root: [5; 32],
     };
     assert_eq!(result, expected);
@@ -568,6 +570,7 @@ fn a_job_always_gets_an_answer() {
     let before = state.components();
     let done = inbox(&mut state, &env, job(0, 100, 40, DIGITS));
     assert_eq!((done.status, done.fee, done.output_root), (0, 100, [5; 32]));
+    assert_eq!(done.input_root, input_root(&[1; DIGITS]));
     let leaf = OutboxLeaf::JobResult {
         job: [77; 32],
         done: true,
@@ -826,6 +829,10 @@ fn a_result_is_as_recomputed_or_the_state_is_invalid() {
             parameters_root: [1; 32],
             ..good
         },
+        TxResult {
+            input_root: input_root(&[]),
+            ..good
+        },
     ];
     for lie in lies {
         let root = apply_root(&mut state.clone(), &env, &tx, &lie, &mut Each);
@@ -838,6 +845,27 @@ fn a_result_is_as_recomputed_or_the_state_is_invalid() {
     };
     let root = apply_root(&mut state.clone(), &common::env(1), &tx, &failed, &mut Each);
     assert_eq!(root, Ok(INVALID));
+}
+
+#[test]
+fn a_message_past_the_end_of_the_batch_is_not_there() {
+    let mut state = small();
+    let cursor = state.heads().inbox.cursor;
+    state.push_message(job(0, 100, 40, DIGITS));
+    state.push_message(job(0, 100, 40, DIGITS));
+    let env = Env {
+        inbox_end: cursor + 1,
+        ..env(2)
+    };
+    assert!(
+        apply(&mut state, &env, &Transaction::Inbox, [5; 32])
+            .unwrap()
+            .done()
+    );
+    for tx in [Transaction::Inbox, Transaction::DeclineJob] {
+        let fault = apply(&mut state, &env, &tx, [5; 32]);
+        assert_eq!(fault, Err(Fault::Invalid(Invalid::NoMessage)));
+    }
 }
 
 #[test]

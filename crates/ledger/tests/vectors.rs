@@ -164,6 +164,7 @@ fn result() -> TxResult {
         fee: 5_000,
         program_root: key(7),
         parameters_root: key(8),
+        input_root: key(10),
         output_root: key(9),
     }
 }

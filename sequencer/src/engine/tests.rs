@@ -32,6 +32,9 @@ fn params() -> Params {
         max_data: 1 << 20,
         model_delay: 1,
         sequencer_share: 1_000,
+        clock: 1,
+        extension: 1,
+        dispute_bond: 1,
     }
 }
 
@@ -41,6 +44,7 @@ fn env() -> Env {
         number: 1,
         sequencer: SEQUENCER,
         params: params(),
+        inbox_end: u64::MAX,
     }
 }
 

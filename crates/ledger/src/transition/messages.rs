@@ -7,6 +7,7 @@ use crate::outbox::{self, OutboxLeaf};
 use crate::result::{Status, TxResult};
 use crate::state::{InboxHead, Model};
 use crate::{Hash, Key, SOL};
+use assay_tensor::commit::input_root;
 use borsh::BorshDeserialize;
 
 /// Consumes the next message; with `decline` it must be a job, which is declined.
@@ -16,11 +17,14 @@ pub(super) fn apply(
     output_root: Hash,
     decline: bool,
 ) -> Result<TxResult, Fault> {
+    let heads = state.heads();
+    if heads.inbox.cursor >= env.inbox_end {
+        return Err(Invalid::NoMessage.into());
+    }
     let message = state.read_message()?.ok_or(Invalid::NoMessage)?;
     if decline && message.kind != MessageKind::Job {
         return Err(Invalid::NotAJob.into());
     }
-    let heads = state.heads();
     let Message { kind, payload } = &message;
     let inbox = InboxHead {
         cursor: heads.inbox.cursor.checked_add(1).ok_or(Invalid::Counter)?,
@@ -146,6 +150,7 @@ fn work(
                 fee: model.price,
                 program_root: model.program_root,
                 parameters_root: model.parameters_root,
+                input_root: input_root(&job.input),
                 output_root,
             })
         }

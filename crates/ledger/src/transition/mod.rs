@@ -37,6 +37,9 @@ pub struct Env {
     pub sequencer: Key,
     /// The parameters in force.
     pub params: Params,
+    /// Messages from L1 that the batch may consume are those before this one: the header's inbox
+    /// cursor. While a batch is being made, `u64::MAX`.
+    pub inbox_end: u64,
 }
 
 /// Why a transaction may not be in a batch.

@@ -9,6 +9,7 @@ use crate::result::{Status, TxResult};
 use crate::signature::{Signature, Verify};
 use crate::state::{MODEL_DEPTH, Model};
 use crate::transaction::{Destination, Transaction};
+use assay_tensor::commit::input_root;
 
 /// Applies a transaction that somebody signed. Whatever its status, the signer's nonce goes up.
 pub(super) fn apply(
@@ -169,6 +170,7 @@ fn perform(
                 fee: model.price,
                 program_root: model.program_root,
                 parameters_root: model.parameters_root,
+                input_root: input_root(input),
                 output_root,
             })
         }

@@ -44,6 +44,9 @@ pub fn params() -> Params {
         max_data: 1 << 20,
         model_delay: 1,
         sequencer_share: 2_000,
+        clock: 150,
+        extension: 20,
+        dispute_bond: 50_000_000,
     }
 }
 
@@ -54,6 +57,7 @@ pub fn env(number: u64) -> Env {
         number,
         sequencer: user(9).public(),
         params: params(),
+        inbox_end: u64::MAX,
     }
 }
 

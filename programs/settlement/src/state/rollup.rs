@@ -22,10 +22,16 @@ pub struct Params {
     pub model_delay: u64,
     /// The sequencer's share of each price, in basis points.
     pub sequencer_share: u16,
+    /// Slots that each side of a dispute has for all its moves.
+    pub clock: u64,
+    /// Slots that a side of a dispute has at least after each move of the other.
+    pub extension: u64,
+    /// Lamports that a challenger puts down.
+    pub dispute_bond: u64,
 }
 
 impl Params {
-    const SIZE: usize = 8 + 8 + 8 + 4 + 4 + 8 + 2;
+    const SIZE: usize = 8 + 8 + 8 + 4 + 4 + 8 + 2 + 8 + 8 + 8;
 }
 
 impl From<Params> for header::Params {
@@ -38,6 +44,9 @@ impl From<Params> for header::Params {
             max_data: p.max_data,
             model_delay: p.model_delay,
             sequencer_share: p.sequencer_share,
+            clock: p.clock,
+            extension: p.extension,
+            dispute_bond: p.dispute_bond,
         }
     }
 }
@@ -52,6 +61,9 @@ impl From<header::Params> for Params {
             max_data: p.max_data,
             model_delay: p.model_delay,
             sequencer_share: p.sequencer_share,
+            clock: p.clock,
+            extension: p.extension,
+            dispute_bond: p.dispute_bond,
         }
     }
 }
@@ -92,6 +104,9 @@ impl Config {
             && p.max_records >= 1
             && (1..=MAX_DATA).contains(&p.max_data)
             && p.sequencer_share <= BASIS_POINTS
+            && p.clock >= 1
+            && (1..=p.clock).contains(&p.extension)
+            && p.dispute_bond >= 1
             // Who cheats must not be gone before it can be shown.
             && self.unbond_delay >= p.window
             // A batch must be able to hold what the overdue rule demands of it.
