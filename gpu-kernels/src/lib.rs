@@ -6,6 +6,7 @@
 //! | [`cpu`] | the CPU's vector instructions: VNNI, AVX2, NEON, or portable Rust |
 //! | [`gpu`] | wgpu compute shaders, on any Vulkan, Metal, DX12 or GL device |
 //! | [`fallback`] | two of them: the second does what the first cannot |
+//! | [`trace`] | all values of a run, on any of them, for disputes |
 //!
 //! All of them give the same bytes for the same program, parameters and inputs; the fast ones
 //! are second implementations that the tests hold equal to the reference, bit for bit.
@@ -18,6 +19,7 @@ mod error;
 pub mod fallback;
 pub mod gpu;
 pub mod reference;
+pub mod trace;
 
 use std::sync::Arc;
 

@@ -110,6 +110,10 @@ impl<'a> Reader<'a> {
         self.array().map(i32::from_le_bytes)
     }
 
+    pub(crate) fn u32(&mut self) -> Result<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
     pub(crate) fn u64(&mut self) -> Result<u64> {
         self.array().map(u64::from_le_bytes)
     }
@@ -292,11 +296,20 @@ impl<'a> Reader<'a> {
         self.count("operands", MAX_OPERANDS)
     }
 
+    fn str(&mut self, len: usize) -> Result<&'a str> {
+        core::str::from_utf8(self.bytes(len)?).map_err(|_| DecodeError::Name)
+    }
+
+    /// A string behind its length in one byte.
+    pub(crate) fn short_str(&mut self) -> Result<&'a str> {
+        let len = self.u8()?;
+        self.str(usize::from(len))
+    }
+
     pub(crate) fn output(&mut self) -> Result<Output> {
         let len = self.count("bytes of a name", MAX_NAME)?;
-        let name = core::str::from_utf8(self.bytes(len)?).map_err(|_| DecodeError::Name)?;
         Ok(Output {
-            name: String::from(name),
+            name: String::from(self.str(len)?),
             value: self.varint32()?,
         })
     }

@@ -6,17 +6,17 @@
 //! * The root of a run's inputs binds the number of their bytes, all one after the other, and the
 //!   Merkle root over the chunks of these: where each begins follows from the program.
 //! * A list's root binds its length and the Merkle root over its items' roots.
-//! * A program's root is the hash of its [`ProgramHeader`]. Its leaves restate what they refer
-//!   to (types, and what has been summed up to and including them), so that one leaf and those
-//!   of its operands show any flaw.
+//! * A program's root is the hash of its [`ProgramHeader`], whose roots are over the program's
+//!   leaves ([`crate::leaves`]).
 
-use crate::codec::{DecodeError, Reader, Writer};
 use crate::hash::{Hash, hashv};
 use crate::header::ProgramHeader;
+use crate::leaves::List;
+pub use crate::leaves::{OperatorLeaf, OutputLeaf, TypeLeaf};
 use crate::merkle;
-use crate::op::Op;
 use crate::program::{CheckedProgram, Operand};
 use crate::types::{Tensor, TensorType};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Bytes of a chunk of a tensor, or of a run's inputs: few enough that a dispute reveals one in a
@@ -27,9 +27,6 @@ const CHUNK_TAG: &[u8] = b"assay:tensor-chunk:1";
 const TENSOR_TAG: &[u8] = b"assay:tensor:1";
 const INPUT_TAG: &[u8] = b"assay:input:1";
 const LIST_TAG: &[u8] = b"assay:list:1";
-const OPERATOR_TAG: &[u8] = b"assay:operator:1";
-const TYPE_TAG: &[u8] = b"assay:type:1";
-const OUTPUT_TAG: &[u8] = b"assay:output:1";
 
 /// Hash of a chunk: a leaf of a tensor's data tree. All chunks but the last have [`CHUNK`]
 /// bytes; the last one has what is left, at least one.
@@ -127,88 +124,28 @@ pub fn verify_output(
     list_root_of(count, &root) == *output_root
 }
 
-/// What one operator's leaf says: enough to check it without the rest of the program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OperatorLeaf {
-    /// The operator.
-    pub op: Op,
-    /// Its operands with their types.
-    pub operands: Vec<(Operand, TensorType)>,
-    /// The type of the value that it defines.
-    pub result: TensorType,
-    /// Work units of the operators up to and including this one.
-    pub running_units: u64,
-}
-
-impl OperatorLeaf {
-    /// The leaf's bytes: the operator, the number of operands, each operand and its type, the
-    /// result's type (all as [`crate::codec`] says), the running cost as a little-endian `u64`.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::default();
-        w.op(&self.op);
-        w.operand_count(self.operands.len());
-        for (operand, ty) in &self.operands {
-            w.operand(*operand);
-            w.ty(ty);
-        }
-        w.ty(&self.result);
-        w.u64(self.running_units);
-        w.0
-    }
-
-    /// The leaf that encodes to exactly `bytes`.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut r = Reader::new(bytes);
-        let op = r.op()?;
-        let count = r.operand_count()?;
-        let mut operands = Vec::with_capacity(count);
-        for _ in 0..count {
-            operands.push((r.operand()?, r.ty()?));
-        }
-        let leaf = Self {
-            op,
-            operands,
-            result: r.ty()?,
-            running_units: r.u64()?,
-        };
-        r.end()?;
-        Ok(leaf)
-    }
-
-    /// The leaf's hash.
-    pub fn hash(&self) -> Hash {
-        merkle::leaf(OPERATOR_TAG, &[&self.encode()])
-    }
-}
-
-/// The leaf of an input or a parameter: its type, and the bytes of those up to and including it.
-pub fn type_leaf(ty: &TensorType, running_bytes: u64) -> Hash {
-    merkle::leaf(TYPE_TAG, &[&ty.encode(), &running_bytes.to_le_bytes()])
-}
-
-/// The leaf of an output: its name's length in one byte, its name, the index of the operator
-/// that defines it, its type, and the bytes of those up to and including it.
+/// The hash of an output's leaf: [`OutputLeaf`].
 pub fn output_leaf(name: &str, value: u32, ty: &TensorType, running_bytes: u64) -> Hash {
-    merkle::leaf(
-        OUTPUT_TAG,
-        &[
-            // A checked program's names have at most 64 bytes.
-            &[name.len() as u8],
-            name.as_bytes(),
-            &value.to_le_bytes(),
-            &ty.encode(),
-            &running_bytes.to_le_bytes(),
-        ],
-    )
+    let leaf = OutputLeaf {
+        name: String::from(name),
+        value,
+        ty: *ty,
+        running_bytes,
+    };
+    leaf.hash()
 }
 
-fn types_root(types: &[TensorType]) -> Hash {
-    let mut running = 0u64;
-    let leaves = types.iter().map(|ty| {
-        running += ty.bytes();
-        type_leaf(ty, running)
-    });
-    merkle::root(&leaves.collect::<Vec<_>>())
+/// What the leaves of these types say.
+fn type_leaves(types: &[TensorType]) -> Vec<TypeLeaf> {
+    let mut running_bytes = 0u64;
+    let leaf = |ty: &TensorType| {
+        running_bytes += ty.bytes();
+        TypeLeaf {
+            ty: *ty,
+            running_bytes,
+        }
+    };
+    types.iter().map(leaf).collect()
 }
 
 impl CheckedProgram {
@@ -225,27 +162,49 @@ impl CheckedProgram {
         })
     }
 
-    /// The hashes of the operators' leaves.
-    pub fn operator_leaves(&self) -> Vec<Hash> {
-        (0..self.program().nodes.len() as u32)
-            .filter_map(|index| self.operator_leaf(index))
-            .map(|leaf| leaf.hash())
+    /// The leaves of the inputs.
+    pub fn input_leaves(&self) -> Vec<TypeLeaf> {
+        type_leaves(&self.program().inputs)
+    }
+
+    /// The leaves of the parameters.
+    pub fn parameter_leaves(&self) -> Vec<TypeLeaf> {
+        type_leaves(&self.program().parameters)
+    }
+
+    /// The leaves of the outputs.
+    pub fn output_leaves(&self) -> Vec<OutputLeaf> {
+        let outputs = self.program().outputs.iter();
+        let leaves = outputs.zip(type_leaves(&self.output_types()));
+        leaves
+            .map(|(output, TypeLeaf { ty, running_bytes })| OutputLeaf {
+                name: output.name.clone(),
+                value: output.value,
+                ty,
+                running_bytes,
+            })
             .collect()
+    }
+
+    /// The hashes of the leaves of one of the program's lists.
+    pub fn leaf_hashes(&self, list: List) -> Vec<Hash> {
+        let types = |leaves: Vec<TypeLeaf>| leaves.iter().map(TypeLeaf::hash).collect();
+        match list {
+            List::Inputs => types(self.input_leaves()),
+            List::Parameters => types(self.parameter_leaves()),
+            List::Operators => {
+                let leaves = (0..self.program().nodes.len() as u32)
+                    .filter_map(|index| self.operator_leaf(index));
+                leaves.map(|leaf| leaf.hash()).collect()
+            }
+            List::Outputs => self.output_leaves().iter().map(OutputLeaf::hash).collect(),
+        }
     }
 
     /// What the program's root commits to.
     pub fn header(&self) -> ProgramHeader {
         let program = self.program();
-        let mut running = 0u64;
-        let outputs = program
-            .outputs
-            .iter()
-            .zip(self.output_types())
-            .map(|(output, ty)| {
-                running += ty.bytes();
-                output_leaf(&output.name, output.value, &ty, running)
-            })
-            .collect::<Vec<_>>();
+        let root = |list| merkle::root(&self.leaf_hashes(list));
         ProgramHeader {
             inputs: program.inputs.len() as u32,
             parameters: program.parameters.len() as u32,
@@ -254,10 +213,10 @@ impl CheckedProgram {
             units: self.units(),
             input_bytes: self.input_bytes(),
             output_bytes: self.output_bytes(),
-            operators_root: merkle::root(&self.operator_leaves()),
-            parameters_root: types_root(&program.parameters),
-            inputs_root: types_root(&program.inputs),
-            outputs_root: merkle::root(&outputs),
+            operators_root: root(List::Operators),
+            parameters_root: root(List::Parameters),
+            inputs_root: root(List::Inputs),
+            outputs_root: root(List::Outputs),
         }
     }
 

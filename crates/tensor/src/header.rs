@@ -1,6 +1,7 @@
 //! A program's header: its static facts and the roots over its lists. Its hash is the program's root.
 
 use crate::hash::{Hash, hashv};
+use crate::leaves::List;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 const TAG: &[u8] = b"assay:program:1";
@@ -22,19 +23,39 @@ pub struct ProgramHeader {
     pub input_bytes: u64,
     /// Bytes of one run's outputs, all together.
     pub output_bytes: u64,
-    /// Merkle root over the operators' leaves ([`crate::commit::OperatorLeaf`]).
+    /// Merkle root over the operators' leaves ([`crate::leaves::OperatorLeaf`]).
     pub operators_root: Hash,
-    /// Merkle root over the parameters' types ([`crate::commit::type_leaf`]).
+    /// Merkle root over the parameters' types ([`crate::leaves::TypeLeaf`]).
     pub parameters_root: Hash,
-    /// Merkle root over the inputs' types ([`crate::commit::type_leaf`]).
+    /// Merkle root over the inputs' types ([`crate::leaves::TypeLeaf`]).
     pub inputs_root: Hash,
-    /// Merkle root over the outputs ([`crate::commit::output_leaf`]).
+    /// Merkle root over the outputs ([`crate::leaves::OutputLeaf`]).
     pub outputs_root: Hash,
 }
 
 impl ProgramHeader {
     /// Bytes of the borsh encoding.
     pub const SIZE: usize = 4 * 4 + 3 * 8 + 4 * 32;
+
+    /// The number of leaves of one of the lists.
+    pub fn count(&self, list: List) -> u32 {
+        match list {
+            List::Inputs => self.inputs,
+            List::Parameters => self.parameters,
+            List::Operators => self.operators,
+            List::Outputs => self.outputs,
+        }
+    }
+
+    /// The Merkle root over the leaves of one of the lists.
+    pub fn list(&self, list: List) -> &Hash {
+        match list {
+            List::Inputs => &self.inputs_root,
+            List::Parameters => &self.parameters_root,
+            List::Operators => &self.operators_root,
+            List::Outputs => &self.outputs_root,
+        }
+    }
 
     /// The program's root: SHA-256 of the tag and the fields in order, integers little-endian.
     pub fn root(&self) -> Hash {

@@ -11,7 +11,8 @@
 //! * [`reference`]: the executor made of `reads` and `eval` alone
 //! * [`overflow`]: which accumulators may leave `i32`, for importers
 //! * [`hash`], [`merkle`]: the one hash and the one list tree that all commitments use
-//! * [`commit`], [`header`]: roots of tensors, lists of tensors and programs
+//! * [`commit`], [`header`], [`leaves`]: roots of tensors, lists of tensors and programs
+//! * [`trace`]: the values of a run's operators with their trees, for disputes
 //! * `random` (feature `testing`): seeded random programs
 #![no_std]
 extern crate alloc;
@@ -24,6 +25,7 @@ pub mod commit;
 pub mod eval;
 pub mod hash;
 pub mod header;
+pub mod leaves;
 pub mod merkle;
 pub mod op;
 pub mod ops;
@@ -33,4 +35,5 @@ pub mod program;
 pub mod random;
 pub mod reads;
 pub mod reference;
+pub mod trace;
 pub mod types;

@@ -186,9 +186,10 @@ impl Levels {
         let mut levels = Vec::from([leaves]);
         let mut empty = Vec::from([EMPTY_LEAF]);
         for level in 0..depth(levels[0].len() as u64) as usize {
-            let pair = |pair: &[Hash]| node(&pair[0], pair.get(1).unwrap_or(&empty[level]));
-            levels.push(levels[level].chunks(2).map(pair).collect());
-            empty.push(node(&empty[level], &empty[level]));
+            let blank = empty[level];
+            let above = |pair: &[Hash]| node(&pair[0], pair.get(1).unwrap_or(&blank));
+            levels.push(levels[level].chunks(2).map(above).collect());
+            empty.push(node(&blank, &blank));
         }
         Self { levels, empty }
     }

@@ -7,6 +7,7 @@ use assay_tensor::commit::{
     tensor_root_of, verify_output,
 };
 use assay_tensor::hash::Hash;
+use assay_tensor::leaves::List;
 use assay_tensor::merkle;
 use assay_tensor::program::{Operand, Program};
 use assay_tensor::random;
@@ -114,7 +115,7 @@ fn leaves_add_up_to_the_header() {
         let program = random::program(seed).program;
         let header = program.header();
         assert_eq!(program.root(), header.root());
-        let leaves = program.operator_leaves();
+        let leaves = program.leaf_hashes(List::Operators);
         assert_eq!(leaves.len(), header.operators as usize);
         assert_eq!(merkle::root(&leaves), header.operators_root);
         let mut before = 0;
