@@ -73,7 +73,10 @@ mod tests {
     fn a_turn_is_charged_and_the_next_has_the_extension() {
         let mut clocks = Clocks::new(10, 100);
         clocks.pass(Side::Challenger, Side::Asserter, 107, 5);
-        assert_eq!((clocks.asserter, clocks.challenger, clocks.since), (10, 3, 107));
+        assert_eq!(
+            (clocks.asserter, clocks.challenger, clocks.since),
+            (10, 3, 107)
+        );
         clocks.pass(Side::Asserter, Side::Challenger, 107, 5);
         assert_eq!((clocks.asserter, clocks.challenger), (10, 5));
         // Time that runs backwards gives nothing.

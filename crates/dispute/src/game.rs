@@ -446,9 +446,7 @@ impl Dispute {
                 },
             ) => with_tensor(run, operator, &path, data_root, &nodes),
             (Stage::Chunk(value), Move::RevealChunk { bytes }) => with_chunk(value, bytes),
-            (stage, Move::Reveal { nodes }) => {
-                in_tree(stage, |descent| descent.reveal(&nodes))
-            }
+            (stage, Move::Reveal { nodes }) => in_tree(stage, |descent| descent.reveal(&nodes)),
             (stage, Move::Choose { child }) => in_tree(stage, |descent| descent.choose(child)),
             _ => Err(Refused::Stage),
         }
@@ -458,7 +456,10 @@ impl Dispute {
     fn states(&self, parent: Option<&Header>, leaf: Option<Leaf>) -> Result<Stage, Refused> {
         let (hash, state) = match parent {
             Some(parent) => (parent.hash(), parent.state),
-            None => (genesis_hash(&self.header.rollup), StateComponents::genesis()),
+            None => (
+                genesis_hash(&self.header.rollup),
+                StateComponents::genesis(),
+            ),
         };
         if hash != self.header.parent {
             return Err(Refused::Parent);
