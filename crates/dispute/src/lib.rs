@@ -2,15 +2,18 @@
 //!
 //! The *asserter* is the sequencer of a pending batch, the *challenger* anybody who says that it is
 //! wrong. They descend Merkle trees to the leftmost leaf in which they differ ([`descent`]), each
-//! against a clock ([`clock`]); then one step is recomputed ([`step`]). [`game`] has the stages and
-//! the moves. The settlement program runs this code and adds accounts, signatures and lamports; the
-//! players that a sequencer and a verifier use are here too (feature `std`).
+//! against a clock ([`clock`]); then one step is recomputed ([`step`]). [`game`] has the rules,
+//! [`stage`] where a game can be, [`moves`] what can be done there. The settlement program runs this code and
+//! adds accounts, signatures and lamports; the players that a sequencer and a verifier use are here
+//! too (feature `std`).
 #![cfg_attr(not(feature = "std"), no_std)]
 extern crate alloc;
 
 pub mod clock;
 pub mod descent;
 pub mod game;
+pub mod moves;
+pub mod stage;
 pub mod step;
 
 pub use assay_ledger::{Hash, Key};
