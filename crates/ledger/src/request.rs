@@ -6,6 +6,7 @@
 
 use crate::{Hash, Key, ProgramHeader, Signature};
 use alloc::vec::Vec;
+use assay_tensor::commit::input_root;
 use assay_tensor::hash::hashv;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -83,42 +84,109 @@ pub enum Action {
     },
 }
 
-impl Request {
+/// What the owner of a request signs: the request with the long parts named by their roots, so
+/// that a signature is checked at the same cost whatever was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Address of the rollup's account on L1.
+    pub rollup: Key,
+    /// Who signs.
+    pub owner: Key,
+    /// The account's mint.
+    pub mint: Key,
+    /// The account's nonce before the transaction.
+    pub nonce: u64,
+    /// What is to be done.
+    pub clause: Clause,
+}
+
+/// An [`Action`] as it is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clause {
+    /// [`Action::Transfer`].
+    Transfer {
+        /// The receiver.
+        to: Key,
+        /// In the mint's base units.
+        amount: u64,
+    },
+    /// [`Action::Withdraw`].
+    Withdraw {
+        /// Who is paid on L1.
+        recipient: Key,
+        /// In the mint's base units.
+        amount: u64,
+    },
+    /// [`Action::Deploy`].
+    Deploy {
+        /// Hash of the program's header.
+        program_root: Hash,
+        /// Root of the parameters.
+        parameters_root: Hash,
+        /// Price of one run.
+        price: u64,
+    },
+    /// [`Action::Update`].
+    Update {
+        /// The model's index.
+        model: u32,
+        /// The model's program.
+        program_root: Hash,
+        /// Root of the new parameters.
+        parameters_root: Hash,
+        /// The new price.
+        price: u64,
+    },
+    /// [`Action::Infer`].
+    Infer {
+        /// The model's index.
+        model: u32,
+        /// The model's program.
+        program_root: Hash,
+        /// The model's price.
+        price: u64,
+        /// The version that must run, if the client cares.
+        version: Option<u64>,
+        /// [`input_root`] of the input.
+        input_root: Hash,
+    },
+}
+
+impl Terms {
     /// The bytes that the owner signs.
     ///
     /// [`SIGNING_TAG`], rollup (32), owner (32), mint (32), nonce (8), the action's number (1)
-    /// and its fields in order; integers little-endian. A program header is signed by its root,
-    /// an absent version is nine zero bytes, a present one a byte 1 and eight of it, an input has
-    /// its length (4) before it. Fields have fixed widths but for the input, which is the last.
+    /// and its fields in order, all of fixed widths; integers little-endian. An absent version is
+    /// nine zero bytes, a present one a byte 1 and eight of it.
     pub fn signing_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(224);
+        let mut out = Vec::with_capacity(200);
         out.extend_from_slice(SIGNING_TAG);
         out.extend_from_slice(&self.rollup);
         out.extend_from_slice(&self.owner);
         out.extend_from_slice(&self.mint);
         out.extend_from_slice(&self.nonce.to_le_bytes());
-        match &self.action {
-            Action::Transfer { to, amount } => {
+        match &self.clause {
+            Clause::Transfer { to, amount } => {
                 out.push(0);
                 out.extend_from_slice(to);
                 out.extend_from_slice(&amount.to_le_bytes());
             }
-            Action::Withdraw { recipient, amount } => {
+            Clause::Withdraw { recipient, amount } => {
                 out.push(1);
                 out.extend_from_slice(recipient);
                 out.extend_from_slice(&amount.to_le_bytes());
             }
-            Action::Deploy {
-                program,
+            Clause::Deploy {
+                program_root,
                 parameters_root,
                 price,
             } => {
                 out.push(2);
-                out.extend_from_slice(&program.root());
+                out.extend_from_slice(program_root);
                 out.extend_from_slice(parameters_root);
                 out.extend_from_slice(&price.to_le_bytes());
             }
-            Action::Update {
+            Clause::Update {
                 model,
                 program_root,
                 parameters_root,
@@ -130,12 +198,12 @@ impl Request {
                 out.extend_from_slice(parameters_root);
                 out.extend_from_slice(&price.to_le_bytes());
             }
-            Action::Infer {
+            Clause::Infer {
                 model,
                 program_root,
                 price,
                 version,
-                input,
+                input_root,
             } => {
                 out.push(4);
                 out.extend_from_slice(&model.to_le_bytes());
@@ -143,11 +211,71 @@ impl Request {
                 out.extend_from_slice(&price.to_le_bytes());
                 out.push(u8::from(version.is_some()));
                 out.extend_from_slice(&version.unwrap_or(0).to_le_bytes());
-                out.extend_from_slice(&(input.len() as u32).to_le_bytes());
-                out.extend_from_slice(input);
+                out.extend_from_slice(input_root);
             }
         }
         out
+    }
+}
+
+impl Request {
+    /// What the owner signs.
+    pub fn terms(&self) -> Terms {
+        let clause = match &self.action {
+            Action::Transfer { to, amount } => Clause::Transfer {
+                to: *to,
+                amount: *amount,
+            },
+            Action::Withdraw { recipient, amount } => Clause::Withdraw {
+                recipient: *recipient,
+                amount: *amount,
+            },
+            Action::Deploy {
+                program,
+                parameters_root,
+                price,
+            } => Clause::Deploy {
+                program_root: program.root(),
+                parameters_root: *parameters_root,
+                price: *price,
+            },
+            Action::Update {
+                model,
+                program_root,
+                parameters_root,
+                price,
+            } => Clause::Update {
+                model: *model,
+                program_root: *program_root,
+                parameters_root: *parameters_root,
+                price: *price,
+            },
+            Action::Infer {
+                model,
+                program_root,
+                price,
+                version,
+                input,
+            } => Clause::Infer {
+                model: *model,
+                program_root: *program_root,
+                price: *price,
+                version: *version,
+                input_root: input_root(input),
+            },
+        };
+        Terms {
+            rollup: self.rollup,
+            owner: self.owner,
+            mint: self.mint,
+            nonce: self.nonce,
+            clause,
+        }
+    }
+
+    /// The bytes that the owner signs: [`Terms::signing_bytes`].
+    pub fn signing_bytes(&self) -> Vec<u8> {
+        self.terms().signing_bytes()
     }
 
     /// The transaction's name: SHA-256 of the signing bytes.

@@ -1,12 +1,13 @@
 //! Between the two forms of a transaction: [`expand`] fills in what is not shipped, [`ship`]
-//! leaves it out again.
+//! leaves out what need not be.
 
 use super::access::{Found, find};
 use super::{Env, Fault, Invalid, NoAccess, StateAccess};
 use crate::Key;
-use crate::request::{Action, MAX_INPUT, Request, SignedRequest};
+use crate::request::{Action, Clause, MAX_INPUT, SignedRequest, Terms};
 use crate::state::{Account, Model};
 use crate::transaction::{Destination, Transaction};
+use assay_tensor::commit::input_root;
 
 /// A signed transaction in its expanded form, with what it was filled in from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct Signed {
     /// Index of the signer's account.
     pub from: u32,
     /// What the signer must have signed.
-    pub request: Request,
+    pub terms: Terms,
     /// The model that it names.
     pub model: Option<Model>,
 }
@@ -26,7 +27,7 @@ pub fn expand(
     env: &Env,
     tx: &Transaction,
 ) -> Result<Option<Signed>, Fault> {
-    let (from, signer, model, action) = match tx {
+    let (from, signer, model, clause) = match tx {
         Transaction::Inbox | Transaction::DeclineJob => return Ok(None),
         Transaction::Transfer {
             from, to, amount, ..
@@ -37,7 +38,7 @@ pub fn expand(
                 *from,
                 signer,
                 None,
-                Action::Transfer {
+                Clause::Transfer {
                     to,
                     amount: *amount,
                 },
@@ -52,7 +53,7 @@ pub fn expand(
             *from,
             account(state, *from)?,
             None,
-            Action::Withdraw {
+            Clause::Withdraw {
                 recipient: *recipient,
                 amount: *amount,
             },
@@ -67,8 +68,8 @@ pub fn expand(
             *from,
             account(state, *from)?,
             None,
-            Action::Deploy {
-                program: *program,
+            Clause::Deploy {
+                program_root: program.root(),
                 parameters_root: *parameters_root,
                 price: *price,
             },
@@ -80,14 +81,14 @@ pub fn expand(
             ..
         } => {
             let model = model(state, *index)?;
-            let action = Action::Update {
+            let clause = Clause::Update {
                 model: *index,
                 program_root: model.program_root,
                 parameters_root: *parameters_root,
                 price: *price,
             };
             let signer = account(state, model.publisher)?;
-            (model.publisher, signer, Some(model), action)
+            (model.publisher, signer, Some(model), clause)
         }
         Transaction::Infer {
             from,
@@ -100,24 +101,24 @@ pub fn expand(
                 return Err(Invalid::InputTooLong.into());
             }
             let model = model(state, *index)?;
-            let action = Action::Infer {
+            let clause = Clause::Infer {
                 model: *index,
                 program_root: model.program_root,
                 price: model.price,
                 version: pinned.then_some(model.version),
-                input: input.clone(),
+                input_root: input_root(input),
             };
-            (*from, account(state, *from)?, Some(model), action)
+            (*from, account(state, *from)?, Some(model), clause)
         }
     };
     Ok(Some(Signed {
         from,
-        request: Request {
+        terms: Terms {
             rollup: env.rollup,
             owner: signer.owner,
             mint: signer.mint,
             nonce: signer.nonce,
-            action,
+            clause,
         },
         model,
     }))
@@ -173,8 +174,8 @@ pub enum Refused {
     NoAccess(#[from] NoAccess),
 }
 
-/// The shipped form of `request` in this state, such that [`expand`] gives the request back. Does
-/// not look at the signature.
+/// The shipped form of `request` in this state, such that [`expand`] gives the request's terms
+/// back. Does not look at the signature.
 pub fn ship(
     state: &mut impl StateAccess,
     env: &Env,

@@ -4,12 +4,11 @@ use super::accounts::Accounts;
 use super::{Env, Fault, Invalid, Signed, StateAccess, Stop, expand, sequencer_share};
 use crate::Hash;
 use crate::outbox::{self, OutboxLeaf};
-use crate::request::Action;
+use crate::request::Clause;
 use crate::result::{Status, TxResult};
 use crate::signature::{Signature, Verify};
 use crate::state::{MODEL_DEPTH, Model};
 use crate::transaction::{Destination, Transaction};
-use assay_tensor::commit::input_root;
 
 /// Applies a transaction that somebody signed. Whatever its status, the signer's nonce goes up.
 pub(super) fn apply(
@@ -22,15 +21,11 @@ pub(super) fn apply(
 ) -> Result<TxResult, Fault> {
     // Only the inbox's transactions are not signed.
     let signed = expand(state, env, tx)?.ok_or(Invalid::Signature)?;
-    let message = signed.request.signing_bytes();
-    if !verify.verify(&signed.request.owner, &message, signature) {
+    let message = signed.terms.signing_bytes();
+    if !verify.verify(&signed.terms.owner, &message, signature) {
         return Err(Invalid::Signature.into());
     }
-    let nonce = signed
-        .request
-        .nonce
-        .checked_add(1)
-        .ok_or(Invalid::Counter)?;
+    let nonce = signed.terms.nonce.checked_add(1).ok_or(Invalid::Counter)?;
     match perform(state, env, tx, &signed, nonce, output_root) {
         Ok(result) => Ok(result),
         Err(Stop::Fault(fault)) => Err(fault),
@@ -56,18 +51,18 @@ fn perform(
     let from = signed.from;
     let mut accounts = Accounts::new(state);
     accounts.get(from)?.nonce = nonce;
-    match (tx, &signed.request.action, &signed.model) {
-        (Transaction::Transfer { to, .. }, Action::Transfer { to: key, amount }, _) => {
+    match (tx, &signed.terms.clause, &signed.model) {
+        (Transaction::Transfer { to, .. }, Clause::Transfer { to: key, amount }, _) => {
             accounts.debit(from, *amount)?;
             let to = match to {
                 Destination::Account(index) => *index,
-                Destination::New(_) => accounts.find_or_create(key, &signed.request.mint)?,
+                Destination::New(_) => accounts.find_or_create(key, &signed.terms.mint)?,
             };
             accounts.credit(to, *amount)?;
             accounts.write()?;
             Ok(TxResult::plain(Status::Done))
         }
-        (_, Action::Withdraw { recipient, amount }, _) => {
+        (_, Clause::Withdraw { recipient, amount }, _) => {
             accounts.debit(from, *amount)?;
             if heads.outbox >> outbox::DEPTH != 0 {
                 return Err(Stop::Failed(Status::OutboxFull));
@@ -75,15 +70,15 @@ fn perform(
             accounts.write()?;
             state.push_outbox(OutboxLeaf::Withdrawal {
                 recipient: *recipient,
-                mint: signed.request.mint,
+                mint: signed.terms.mint,
                 amount: *amount,
             })?;
             Ok(TxResult::plain(Status::Done))
         }
         (
-            _,
-            Action::Deploy {
-                program,
+            Transaction::Deploy { program, .. },
+            Clause::Deploy {
+                program_root,
                 parameters_root,
                 price,
             },
@@ -104,7 +99,7 @@ fn perform(
                 index,
                 Model {
                     publisher: from,
-                    program_root: program.root(),
+                    program_root: *program_root,
                     parameters_root: *parameters_root,
                     price: *price,
                     units: program.units,
@@ -118,7 +113,7 @@ fn perform(
         }
         (
             _,
-            Action::Update {
+            Clause::Update {
                 model: index,
                 parameters_root,
                 price,
@@ -140,14 +135,14 @@ fn perform(
             )?;
             Ok(TxResult::plain(Status::Done))
         }
-        (_, Action::Infer { input, .. }, Some(model)) => {
+        (Transaction::Infer { input, .. }, Clause::Infer { input_root, .. }, Some(model)) => {
             if env.number < model.callable_from {
                 return Err(Stop::Failed(Status::NotCallable));
             }
             if input.len() as u64 != u64::from(model.input_bytes) {
                 return Err(Stop::Failed(Status::InputSize));
             }
-            let mint = signed.request.mint;
+            let mint = signed.terms.mint;
             if accounts.get(model.publisher)?.mint != mint {
                 return Err(Stop::Failed(Status::WrongMint));
             }
@@ -170,11 +165,11 @@ fn perform(
                 fee: model.price,
                 program_root: model.program_root,
                 parameters_root: model.parameters_root,
-                input_root: input_root(input),
+                input_root: *input_root,
                 output_root,
             })
         }
-        // `expand` gives a transaction its own action, and those that name a model the model.
+        // `expand` gives a transaction its own clause, and those that name a model the model.
         _ => Err(Invalid::Signature.into()),
     }
 }
