@@ -17,6 +17,7 @@ use crate::descent::{Descent, MAX_DEPTH, MAX_LEVELS, tree_moves};
 pub use crate::moves::{Claim, Move, Refused, RunClaim};
 pub use crate::stage::{Class, Leaf, Reason, Run, Stage, States, Value, Verdict};
 use crate::{Hash, Key, Side};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use assay_ledger::header::{Header, Params, genesis_hash};
 use assay_ledger::state::StateComponents;
@@ -153,7 +154,8 @@ impl Dispute {
         verdict
     }
 
-    /// The stage after a move in this one.
+    /// The stage after a move in this one. In a frame of its own: the stage's copy is large.
+    #[inline(never)]
     fn after(&self, made: Move) -> Result<Stage, Refused> {
         match (self.stage.clone(), made) {
             (stage, Move::Claim(claim)) => self.claimed(stage, claim),
@@ -166,7 +168,7 @@ impl Dispute {
                 Ok(stage)
             }
             (Stage::Leaf(descent), Move::RevealLeaf { result, run }) => {
-                with_leaf(Leaf { descent, result }, run)
+                with_leaf(Box::new(Leaf { descent, result }), run)
             }
             (Stage::StatesRoot(states), Move::PostStates { root, nodes }) => {
                 // One more than 32 bits hold is what a tree may have.
@@ -196,8 +198,11 @@ impl Dispute {
                 Ok(Stage::Transactions(Descent::new(root, count.into())?))
             }
             (Stage::Opened, Claim::State { parent }) => self.states(parent.as_ref(), None),
-            (Stage::Revealed(leaf) | Stage::Ran(Run { leaf, .. }), Claim::State { parent }) => {
+            (Stage::Revealed(leaf), Claim::State { parent }) => {
                 self.states(parent.as_ref(), Some(leaf))
+            }
+            (Stage::Ran(run), Claim::State { parent }) => {
+                self.states(parent.as_ref(), Some(run.leaf))
             }
             (Stage::Ran(run), Claim::Execution) => Ok(Stage::Operators(run)),
             (Stage::Ran(run), Claim::Outputs) => {
@@ -209,7 +214,7 @@ impl Dispute {
     }
 
     /// To the states, from the parent's header.
-    fn states(&self, parent: Option<&Header>, leaf: Option<Leaf>) -> Result<Stage, Refused> {
+    fn states(&self, parent: Option<&Header>, leaf: Option<Box<Leaf>>) -> Result<Stage, Refused> {
         let (hash, state) = match parent {
             Some(parent) => (parent.hash(), parent.state),
             None => (
@@ -221,7 +226,7 @@ impl Dispute {
             return Err(Refused::Parent);
         }
         let before = state.next_batch().root();
-        Ok(Stage::StatesRoot(States { before, leaf }))
+        Ok(Stage::StatesRoot(Box::new(States { before, leaf })))
     }
 }
 
@@ -234,7 +239,7 @@ fn at_root(root: Hash, count: u64, nodes: &[Hash]) -> Result<Descent, Refused> {
     Ok(descent)
 }
 
-fn with_leaf(leaf: Leaf, run: Option<RunClaim>) -> Result<Stage, Refused> {
+fn with_leaf(leaf: Box<Leaf>, run: Option<RunClaim>) -> Result<Stage, Refused> {
     let result = &leaf.result;
     let claim = match (result.program_root == [0; 32], run) {
         (true, None) => return Ok(Stage::Revealed(leaf)),
@@ -251,16 +256,16 @@ fn with_leaf(leaf: Leaf, run: Option<RunClaim>) -> Result<Stage, Refused> {
     if list_root_of(program.outputs.into(), &claim.outputs) != result.output_root {
         return Err(Refused::Outputs);
     }
-    Ok(Stage::Ran(Run {
+    Ok(Stage::Ran(Box::new(Run {
         leaf,
         program,
         outputs: claim.outputs,
         descent: at_root(claim.trace, program.operators.into(), &claim.nodes)?,
-    }))
+    })))
 }
 
 fn with_tensor(
-    run: Run,
+    run: Box<Run>,
     operator: Vec<u8>,
     path: &[Hash],
     data_root: Hash,
@@ -282,14 +287,14 @@ fn with_tensor(
     }
     let chunks = leaf.result.bytes().div_ceil(commit::CHUNK as u64);
     let descent = at_root(data_root, chunks, nodes)?;
-    Ok(Stage::Tensor(Value {
+    Ok(Stage::Tensor(Box::new(Value {
         run,
         operator,
         descent,
-    }))
+    })))
 }
 
-fn with_chunk(value: Value, bytes: Vec<u8>) -> Result<Stage, Refused> {
+fn with_chunk(value: Box<Value>, bytes: Vec<u8>) -> Result<Stage, Refused> {
     let leaf = operator_leaf(&value.operator)?;
     let start = value.descent.index.saturating_mul(commit::CHUNK as u64);
     let expected = leaf.result.bytes().saturating_sub(start);

@@ -2,49 +2,69 @@
 
 use crate::descent::Descent;
 use crate::{Hash, Side};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use assay_ledger::ProgramHeader;
 use assay_ledger::result::TxResult;
+use borsh::io::{Read, Result};
 use borsh::{BorshDeserialize, BorshSerialize};
 
-/// A stage of the game.
+/// A stage of the game. Its larger parts are boxed: a frame of a Solana program has 4 KiB.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Stage {
     /// The challenger says where to look, or proves at once that the data or a deployed program
     /// is malformed.
     Opened,
     /// In the tree of transaction leaves.
-    Transactions(Descent),
+    Transactions(#[borsh(deserialize_with = "apart")] Descent),
     /// The asserter says what the leaf's result is.
-    Leaf(Descent),
+    Leaf(#[borsh(deserialize_with = "apart")] Descent),
     /// The leaf's transaction ran no model. The challenger says that the state after it is
     /// another, or proves that the leaf is not what the data says.
-    Revealed(Leaf),
+    Revealed(#[borsh(deserialize_with = "apart")] Box<Leaf>),
     /// The leaf's transaction ran a model. The challenger says as much, or that the run's values
     /// are others, or that the outputs are not among them.
-    Ran(Run),
+    Ran(#[borsh(deserialize_with = "apart")] Box<Run>),
     /// The asserter commits to the state roots between the transactions.
-    StatesRoot(States),
+    StatesRoot(#[borsh(deserialize_with = "apart")] Box<States>),
     /// In the tree of state roots.
-    States(States, Descent),
+    States(
+        #[borsh(deserialize_with = "apart")] Box<States>,
+        #[borsh(deserialize_with = "apart")] Descent,
+    ),
     /// The challenger recomputes the transaction before the state root that differs.
-    StateStep(States, Descent),
+    StateStep(
+        #[borsh(deserialize_with = "apart")] Box<States>,
+        #[borsh(deserialize_with = "apart")] Descent,
+    ),
     /// In the list of a run's outputs.
-    Outputs(Run, Descent),
+    Outputs(
+        #[borsh(deserialize_with = "apart")] Box<Run>,
+        #[borsh(deserialize_with = "apart")] Descent,
+    ),
     /// The challenger shows that the value that the output names has another root.
-    Output(Run, Descent),
+    Output(
+        #[borsh(deserialize_with = "apart")] Box<Run>,
+        #[borsh(deserialize_with = "apart")] Descent,
+    ),
     /// In the tree of the operators' values.
-    Operators(Run),
+    Operators(#[borsh(deserialize_with = "apart")] Box<Run>),
     /// The asserter opens the value's type and commits to its data.
-    TensorRoot(Run),
+    TensorRoot(#[borsh(deserialize_with = "apart")] Box<Run>),
     /// In the tree of the value's chunks.
-    Tensor(Value),
+    Tensor(#[borsh(deserialize_with = "apart")] Box<Value>),
     /// The asserter shows the chunk.
-    Chunk(Value),
+    Chunk(#[borsh(deserialize_with = "apart")] Box<Value>),
     /// The challenger recomputes one element of it.
-    Element(Value, Vec<u8>),
+    Element(#[borsh(deserialize_with = "apart")] Box<Value>, Vec<u8>),
     /// It is decided.
     Over(Verdict),
+}
+
+/// A part of a stage, decoded in a frame of its own for the same reason.
+#[inline(never)]
+fn apart<R: Read, T: BorshDeserialize>(reader: &mut R) -> Result<T> {
+    T::deserialize_reader(reader)
 }
 
 /// A leaf of the transaction tree, as the asserter has it.
@@ -63,7 +83,7 @@ pub struct States {
     /// The state root before the first transaction.
     pub before: Hash,
     /// The leaf that led here, if the transaction trees differ.
-    pub leaf: Option<Leaf>,
+    pub leaf: Option<Box<Leaf>>,
 }
 
 /// One run of a model, as the asserter has it.
@@ -71,7 +91,7 @@ pub struct States {
 pub struct Run {
     /// The transaction's leaf: the claimed function is from its program, parameters and input to
     /// its output.
-    pub leaf: Leaf,
+    pub leaf: Box<Leaf>,
     /// The program.
     pub program: ProgramHeader,
     /// Merkle root over the roots of the outputs.
@@ -84,7 +104,7 @@ pub struct Run {
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Value {
     /// The run.
-    pub run: Run,
+    pub run: Box<Run>,
     /// The operator's leaf in the program ([`assay_tensor::commit::OperatorLeaf::encode`]).
     pub operator: Vec<u8>,
     /// In the tree of the value's chunks.
@@ -147,11 +167,11 @@ impl Stage {
             Self::Leaf(_) | Self::StatesRoot(_) | Self::TensorRoot(_) | Self::Chunk(_) => {
                 Side::Asserter
             }
-            Self::Transactions(descent)
-            | Self::States(_, descent)
-            | Self::Outputs(_, descent)
-            | Self::Operators(Run { descent, .. })
-            | Self::Tensor(Value { descent, .. }) => in_tree(descent),
+            Self::Transactions(descent) | Self::States(_, descent) | Self::Outputs(_, descent) => {
+                in_tree(descent)
+            }
+            Self::Operators(run) => in_tree(&run.descent),
+            Self::Tensor(value) => in_tree(&value.descent),
             Self::Over(_) => return None,
         })
     }
@@ -162,16 +182,16 @@ impl Stage {
             Self::Opened | Self::Transactions(_) | Self::Leaf(_) | Self::Over(_) => None,
             Self::Revealed(leaf) => Some(leaf),
             Self::StatesRoot(states) | Self::States(states, _) | Self::StateStep(states, _) => {
-                states.leaf.as_ref()
+                states.leaf.as_deref()
             }
             Self::Ran(run)
             | Self::Outputs(run, _)
             | Self::Output(run, _)
             | Self::Operators(run)
-            | Self::TensorRoot(run)
-            | Self::Tensor(Value { run, .. })
-            | Self::Chunk(Value { run, .. })
-            | Self::Element(Value { run, .. }, _) => Some(&run.leaf),
+            | Self::TensorRoot(run) => Some(&run.leaf),
+            Self::Tensor(value) | Self::Chunk(value) | Self::Element(value, _) => {
+                Some(&value.run.leaf)
+            }
         }
     }
 
@@ -190,11 +210,11 @@ impl Stage {
     /// The tree in which the stage is, if it is in one.
     pub fn tree(&self) -> Option<&Descent> {
         match self {
-            Self::Transactions(descent)
-            | Self::States(_, descent)
-            | Self::Outputs(_, descent)
-            | Self::Operators(Run { descent, .. })
-            | Self::Tensor(Value { descent, .. }) => Some(descent),
+            Self::Transactions(descent) | Self::States(_, descent) | Self::Outputs(_, descent) => {
+                Some(descent)
+            }
+            Self::Operators(run) => Some(&run.descent),
+            Self::Tensor(value) => Some(&value.descent),
             _ => None,
         }
     }
@@ -202,11 +222,11 @@ impl Stage {
     /// Likewise, to move in it.
     pub(crate) fn tree_mut(&mut self) -> Option<&mut Descent> {
         match self {
-            Self::Transactions(descent)
-            | Self::States(_, descent)
-            | Self::Outputs(_, descent)
-            | Self::Operators(Run { descent, .. })
-            | Self::Tensor(Value { descent, .. }) => Some(descent),
+            Self::Transactions(descent) | Self::States(_, descent) | Self::Outputs(_, descent) => {
+                Some(descent)
+            }
+            Self::Operators(run) => Some(&mut run.descent),
+            Self::Tensor(value) => Some(&mut value.descent),
             _ => None,
         }
     }

@@ -689,30 +689,30 @@ fn the_largest_dispute_fits_its_account() {
         revealed: vec![],
     };
     let world = World::new();
-    let run = Run {
-        leaf: Leaf {
+    let run = Box::new(Run {
+        leaf: Box::new(Leaf {
             descent: descent(MAX_DEPTH),
             result: world.result(),
-        },
+        }),
         program: world.program.header(),
         outputs: [1; 32],
         descent: descent(OPERATORS_DEPTH),
-    };
+    });
     let mut dispute = Dispute::open(world.header, [9; 32], 0);
-    dispute.stage = Stage::Tensor(Value {
+    dispute.stage = Stage::Tensor(Box::new(Value {
         run: run.clone(),
         operator: vec![1; MAX_OPERATOR],
         descent: Descent {
             revealed: vec![[1; 32]; 64],
             ..descent(CHUNKS_DEPTH)
         },
-    });
+    }));
     let size = |dispute: &Dispute| borsh::to_vec(dispute).unwrap().len();
     assert_eq!(size(&dispute), Dispute::MAX_SIZE);
-    let states = States {
+    let states = Box::new(States {
         before: [1; 32],
         leaf: Some(run.leaf.clone()),
-    };
+    });
     let full = Descent {
         revealed: vec![[1; 32]; 64],
         ..descent(MAX_DEPTH)
