@@ -2,6 +2,9 @@
 //!
 //! All of them are total on any bytes: a proof convinces, or it does not, or it is none.
 
+mod bytes;
+pub mod element;
+
 /// The bytes are no proof: they do not open what they should. That says nothing about the claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
