@@ -71,6 +71,8 @@ pub struct Metrics {
     pub transactions: Counter,
     /// Transactions that ran a model.
     pub inferences: Counter,
+    /// Times that batches were built again because L1 took them no more.
+    pub rebuilds: Counter,
     /// Requests per micro-batch.
     pub micro_batch: Histogram,
     /// Requests that wait for the engine.
@@ -101,6 +103,7 @@ impl Default for Metrics {
         };
         let transactions = counter("transactions", "L2 transactions made durable");
         let inferences = counter("inferences", "L2 transactions that ran a model");
+        let rebuilds = counter("rebuilds", "Times that unposted batches were built again");
         let l1_lamports = counter("l1_lamports", "Lamports spent on L1 for batches");
         let l1_bytes = counter("l1_bytes", "Bytes of transactions sent to L1 for batches");
         let l1_retries = counter("l1_retries", "Temporary failures towards L1");
@@ -135,6 +138,7 @@ impl Default for Metrics {
             refused,
             transactions,
             inferences,
+            rebuilds,
             micro_batch,
             queue,
             building,

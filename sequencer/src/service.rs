@@ -95,6 +95,7 @@ impl Service {
             store: rig.store.clone(),
             metrics: rig.metrics.clone(),
             heads: heads.clone(),
+            engine: rig.engine.clone(),
             closed: rig.closed.clone(),
             in_flight: config.l1.in_flight,
             poll: config.l1.poll(),

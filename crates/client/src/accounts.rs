@@ -12,13 +12,18 @@ pub async fn rollup(rpc: &Rpc, address: &Pubkey) -> Result<Rollup, RpcError> {
 
 /// The batches of a rollup.
 pub async fn chain(rpc: &Rpc, rollup: &Pubkey) -> Result<Box<Chain>, RpcError> {
+    Ok(chain_at(rpc, rollup).await?.1)
+}
+
+/// The batches of a rollup, and the slot up to which nothing is missing there.
+pub async fn chain_at(rpc: &Rpc, rollup: &Pubkey) -> Result<(u64, Box<Chain>), RpcError> {
     let address = pda::chain(rollup);
-    rpc.zero_copy(&address, "chain of batches")
-        .await?
-        .ok_or(RpcError::Missing {
-            address,
-            expected: "chain of batches",
-        })
+    let (slot, chain) = rpc.zero_copy_at(&address, "chain of batches").await?;
+    let chain = chain.ok_or(RpcError::Missing {
+        address,
+        expected: "chain of batches",
+    })?;
+    Ok((slot, chain))
 }
 
 /// The bond of sequencer `key`; `None` if it has none.

@@ -179,11 +179,17 @@ impl Rpc {
 
     /// The account at `address`; `None` if there is none.
     pub async fn account(&self, address: &Pubkey) -> Result<Option<Account>, RpcError> {
+        Ok(self.account_at(address).await?.1)
+    }
+
+    /// The account at `address`, and the slot after which the node read it: what landed up to
+    /// there is in it.
+    pub async fn account_at(&self, address: &Pubkey) -> Result<(u64, Option<Account>), RpcError> {
         let commitment = self.client.commitment();
-        Ok(self
+        let read = self
             .retry(|| self.client.get_account_with_commitment(address, commitment))
-            .await?
-            .value)
+            .await?;
+        Ok((read.context.slot, read.value))
     }
 
     /// The accounts at `addresses`, in order.
@@ -236,11 +242,21 @@ impl Rpc {
         address: &Pubkey,
         expected: &'static str,
     ) -> Result<Option<Box<T>>, RpcError> {
-        let Some(account) = self.account(address).await? else {
-            return Ok(None);
+        Ok(self.zero_copy_at(address, expected).await?.1)
+    }
+
+    /// The same with the slot after which the node read it.
+    pub async fn zero_copy_at<T: Discriminator + bytemuck::AnyBitPattern>(
+        &self,
+        address: &Pubkey,
+        expected: &'static str,
+    ) -> Result<(u64, Option<Box<T>>), RpcError> {
+        let (slot, account) = self.account_at(address).await?;
+        let Some(account) = account else {
+            return Ok((slot, None));
         };
         read_zero_copy(&account.data)
-            .map(|t| Some(Box::new(t)))
+            .map(|t| (slot, Some(Box::new(t))))
             .map_err(|reason| RpcError::Account {
                 address: *address,
                 expected,

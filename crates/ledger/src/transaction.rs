@@ -76,6 +76,20 @@ pub enum Transaction {
     },
 }
 
+impl Transaction {
+    /// Its signature; `None` for the inbox's transactions, which nobody signs.
+    pub fn signature(&self) -> Option<&Signature> {
+        match self {
+            Self::Inbox | Self::DeclineJob => None,
+            Self::Transfer { signature, .. }
+            | Self::Withdraw { signature, .. }
+            | Self::Deploy { signature, .. }
+            | Self::Update { signature, .. }
+            | Self::Infer { signature, .. } => Some(signature),
+        }
+    }
+}
+
 /// Who receives a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Destination {

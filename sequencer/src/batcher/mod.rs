@@ -18,6 +18,15 @@ use std::time::Instant;
 const RECORD_OVERHEAD: usize = 16;
 const DATA_OVERHEAD: usize = 1_024;
 
+/// What is kept free in a batch for messages that it must consume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reserve {
+    /// Messages.
+    pub messages: u32,
+    /// Work units of the jobs among them.
+    pub units: u64,
+}
+
 /// The batch being built.
 #[derive(Debug)]
 pub struct OpenBatch {
@@ -81,6 +90,18 @@ impl OpenBatch {
         Ok(open)
     }
 
+    /// Batch `number`, empty, under the same limits: `parent` is the hash of the one before, up to
+    /// which `totals` count.
+    pub fn restart(&self, number: u64, parent: Hash, totals: Totals) -> Self {
+        let env = self.env;
+        Self {
+            env: Env { number, ..env },
+            parent,
+            totals,
+            ..Self::genesis(env, self.limits.clone())
+        }
+    }
+
     /// What it fixes for its transactions.
     pub fn env(&self) -> &Env {
         &self.env
@@ -113,15 +134,35 @@ impl OpenBatch {
 
     /// Whether a transaction has room beside what is there: `used` work units, and its own.
     pub fn has_room(&mut self, tx: &Transaction, used: u64, units: u64) -> bool {
-        let params = self.env.params;
-        let cap = self.limits.bytes.min(params.max_data) as usize;
-        if self.bytes + encoded(tx) > cap {
+        self.has_room_beside(tx, used, units, Reserve::default())
+    }
+
+    /// The same, with `kept` free for messages. They count against the rollup's caps only: that
+    /// they must be in this batch is worth more than the limits of this configuration.
+    pub fn has_room_beside(
+        &mut self,
+        tx: &Transaction,
+        used: u64,
+        units: u64,
+        kept: Reserve,
+    ) -> bool {
+        let (params, limits) = (self.env.params, &self.limits);
+        let own = encoded(tx);
+        let messages = kept.messages as usize * encoded(&Transaction::Inbox);
+        let fits = |bytes: usize| {
+            bytes + own <= limits.bytes.min(params.max_data) as usize
+                && bytes + own + messages <= params.max_data as usize
+        };
+        if !fits(self.bytes) {
             self.bytes = self.encoder.size() + DATA_OVERHEAD;
         }
-        let bytes = self.bytes + encoded(tx);
-        self.len() < self.limits.transactions.min(params.max_records)
-            && bytes <= cap
-            && used.saturating_add(units) <= self.limits.units.min(params.max_units)
+        let units = used.saturating_add(units);
+        let len = self.len();
+        fits(self.bytes)
+            && len < limits.transactions.min(params.max_records)
+            && len.saturating_add(kept.messages) < params.max_records
+            && units <= limits.units.min(params.max_units)
+            && units.saturating_add(kept.units) <= params.max_units
     }
 
     /// Whether not even an empty batch would have room for it.

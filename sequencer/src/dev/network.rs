@@ -67,8 +67,8 @@ impl Options {
     }
 }
 
-/// A rollup's configuration for development: a window of 20 slots, and models callable in the
-/// next batch.
+/// A rollup's configuration for development: a window of 20 slots, models callable in the next
+/// batch, and messages overdue after the time in which a busy machine closes and posts a batch.
 pub fn dev_rollup() -> RollupConfig {
     RollupConfig {
         bridge: bridge::ID,
@@ -86,7 +86,7 @@ pub fn dev_rollup() -> RollupConfig {
             dispute_bond: 50_000_000,
         },
         unbond_delay: 100,
-        inbox_grace: 1_500,
+        inbox_grace: 300,
         inbox_batch: 16,
         inbox_fee_base: 5_000,
         inbox_fee_step: 100,

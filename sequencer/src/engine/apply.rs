@@ -10,12 +10,14 @@ use crate::metrics::{Metrics, Stage};
 use crate::store::commit::{Commit, NewLeaf};
 use crate::store::records::TxRecord;
 use assay_ledger::Hash;
+use assay_ledger::inbox::{Job, Message, MessageKind};
 use assay_ledger::request::{Action, SignedRequest};
 use assay_ledger::result::TxResult;
 use assay_ledger::signature::Known;
 use assay_ledger::store::FullState;
 use assay_ledger::transaction::Transaction;
 use assay_ledger::transition::{self, Fault, apply_with, ship};
+use borsh::BorshDeserialize;
 
 /// The ledger in memory: the state and the batch being built, always together.
 #[derive(Debug)]
@@ -33,6 +35,13 @@ pub struct Run {
     pub model: ModelKey,
     /// Its outputs, or why there are none.
     pub ran: Result<Ran, String>,
+}
+
+/// A run that a job from L1 asks for.
+pub(super) struct JobRun {
+    pub(super) model: ModelKey,
+    pub(super) units: u64,
+    pub(super) input: Vec<u8>,
 }
 
 impl Ledger {
@@ -97,6 +106,19 @@ impl Ledger {
         commit: &mut Commit,
         metrics: &Metrics,
     ) -> Result<(), EngineFailure> {
+        let used = self.state.heads().units;
+        if !self.open.has_room(&Transaction::Inbox, used, units) {
+            self.close(commit, metrics);
+        }
+        self.consume(run, commit).map(drop)
+    }
+
+    /// [`Ledger::message`] in the batch being built, whether it has room or not.
+    pub(super) fn consume(
+        &mut self,
+        run: Option<Run>,
+        commit: &mut Commit,
+    ) -> Result<TxResult, EngineFailure> {
         let (tx, claim, outputs, ran) = match run {
             None => (Transaction::Inbox, [0; 32], None, None),
             Some(Run {
@@ -113,9 +135,8 @@ impl Ledger {
                 (Transaction::DeclineJob, [0; 32], None, None)
             }
         };
-        if !self.open.has_room(&tx, self.state.heads().units, units) {
-            self.close(commit, metrics);
-        }
+        let index = self.state.heads().inbox.cursor;
+        let message = self.state.next_message().cloned();
         let mut none = Known {
             id: [0; 32],
             signature: [0; 64],
@@ -130,8 +151,35 @@ impl Ledger {
                 "a job ran another model than was expected".into(),
             ));
         }
+        commit
+            .messages
+            .extend(message.map(|message| (index, message)));
         self.push(None, tx, result, outputs.filter(|_| did_run), commit);
-        Ok(())
+        Ok(result)
+    }
+
+    /// The run of a message that is a job which could be accepted. Whether it is accepted is the
+    /// ledger's to say.
+    pub(super) fn job(&self, message: &Message) -> Option<JobRun> {
+        if message.kind != MessageKind::Job {
+            return None;
+        }
+        let job = Job::try_from_slice(&message.payload).ok()?;
+        let model = self.state.model(job.model)?;
+        let fits = job.input.len() as u64 == u64::from(model.input_bytes);
+        (fits && model.price <= job.max_price).then_some(JobRun {
+            model: (model.program_root, model.parameters_root),
+            units: model.units,
+            input: job.input,
+        })
+    }
+
+    /// Work units that a client's transaction takes.
+    pub(super) fn units(&self, tx: &Transaction) -> u64 {
+        match tx {
+            Transaction::Infer { model, .. } => self.state.model(*model).map_or(0, |m| m.units),
+            _ => 0,
+        }
     }
 
     /// Closes the batch being built; none if it is empty.
@@ -154,17 +202,14 @@ impl Ledger {
     }
 
     fn make_room(&mut self, tx: &Transaction, commit: &mut Commit, metrics: &Metrics) {
-        let units = match tx {
-            Transaction::Infer { model, .. } => self.state.model(*model).map_or(0, |m| m.units),
-            _ => 0,
-        };
+        let units = self.units(tx);
         if !self.open.has_room(tx, self.state.heads().units, units) {
             self.close(commit, metrics);
         }
     }
 
     /// Takes an applied transaction into the batch and into the commit.
-    fn push(
+    pub(super) fn push(
         &mut self,
         id: Option<Hash>,
         transaction: Transaction,
@@ -174,8 +219,10 @@ impl Ledger {
     ) -> Placed {
         let (batch, position) = (self.open.number(), self.open.len());
         let changes = self.state.take_changes();
-        commit.accounts.extend(changes.accounts);
-        commit.models.extend(changes.models);
+        let accounts = changes.accounts.into_iter();
+        commit.accounts.extend(accounts.map(|(i, a)| (batch, i, a)));
+        let models = changes.models.into_iter();
+        commit.models.extend(models.map(|(i, m)| (batch, i, m)));
         commit
             .outbox
             .extend(changes.outbox.into_iter().map(|(index, leaf)| NewLeaf {

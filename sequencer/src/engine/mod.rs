@@ -5,14 +5,17 @@
 //! * [`order`]: what the state says, counting requests on their way
 //! * [`execute`], `runs`: running models, on a thread of its own
 //! * [`apply`]: the state transition over a micro-batch
-//! * [`writer`]: the loop that does these in turn
+//! * [`writer`], `calls`: the loop that does these in turn, and who waits for it
+//! * [`rebuild`]: the batches that L1 takes no more, built again
 //! * [`rig`]: all of these, running
 //! * [`refusal`]: why a request is not taken
 
 pub mod admission;
 pub mod apply;
+mod calls;
 pub mod execute;
 pub mod order;
+pub mod rebuild;
 pub mod refusal;
 pub mod rig;
 mod runs;
@@ -28,6 +31,7 @@ use assay_ledger::Hash;
 use assay_ledger::inbox::Message;
 use assay_ledger::result::{Status, TxResult};
 use crossbeam_channel::Sender;
+use rebuild::{Due, Rebuilt};
 use refusal::Refused;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
@@ -120,6 +124,9 @@ pub enum Command {
     },
     /// Close the batch, after all that came before; its number, or none if it was empty.
     Close(oneshot::Sender<Option<u64>>),
+    /// Build the batches after L1's newest again; what came of it, or none if not all messages that
+    /// are due have come.
+    Rebuild(Due, oneshot::Sender<Option<Rebuilt>>),
     /// The path of an outbox leaf in the tree's first `count` leaves.
     OutboxPath {
         /// The leaf.
@@ -175,6 +182,12 @@ impl EngineHandle {
     /// Closes the batch being built; its number, or none if it was empty.
     pub async fn close_batch(&self) -> Result<Option<u64>, EngineError> {
         self.ask(Command::Close).await
+    }
+
+    /// Builds the batches after L1's newest again, with the messages that are due; none if not all
+    /// of these have come yet.
+    pub async fn rebuild(&self, due: Due) -> Result<Option<Rebuilt>, EngineError> {
+        self.ask(|reply| Command::Rebuild(due, reply)).await
     }
 
     /// The path of outbox leaf `index` in the tree's first `count` leaves.

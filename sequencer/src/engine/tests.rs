@@ -1,5 +1,7 @@
 //! The engine against a temporary directory: requests of every kind, refusals, restarts.
 
+mod rebuild;
+
 use super::admission::admit;
 use super::refusal::Refused;
 use super::rig::{Options, Rig};
@@ -50,6 +52,8 @@ fn env() -> Env {
 
 struct World {
     dir: TempDir,
+    params: Params,
+    limits: BatchLimits,
     rig: Rig,
     messages: Vec<Message>,
     model: Imported,
@@ -64,10 +68,16 @@ impl World {
     }
 
     async fn with(limits: BatchLimits) -> Self {
+        Self::under(params(), limits).await
+    }
+
+    async fn under(params: Params, limits: BatchLimits) -> Self {
         let dir = TempDir::new().unwrap();
         let mut world = Self {
-            rig: start(&dir, limits),
+            rig: start(&dir, params, limits.clone()),
             dir,
+            params,
+            limits,
             messages: Vec::new(),
             model: import(DIGITS, &Limits::default()).unwrap(),
             alice: Keypair::from_seed([1; 32]),
@@ -115,7 +125,7 @@ impl World {
         let Self { dir, rig, .. } = self;
         rig.stop().await.unwrap();
         Self {
-            rig: start(&dir, BatchLimits::default()),
+            rig: start(&dir, self.params, self.limits.clone()),
             dir,
             ..self
         }
@@ -201,9 +211,9 @@ impl World {
     }
 }
 
-fn start(dir: &TempDir, limits: BatchLimits) -> Rig {
+fn start(dir: &TempDir, params: Params, limits: BatchLimits) -> Rig {
     let options = Options {
-        env: env(),
+        env: Env { params, ..env() },
         limits,
         executor: ExecutorChoice::Cpu,
         queue: 1_000,

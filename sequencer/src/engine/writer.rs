@@ -2,9 +2,11 @@
 //! applies and stores the one before.
 
 use super::admission::Admitted;
-use super::apply::Ledger;
+use super::apply::{JobRun, Ledger};
+use super::calls::Calls;
 use super::execute::{ExecutorThread, GroupResult, ModelKey};
 use super::order::{Ordered, Overlay, order};
+use super::rebuild::{Due, Outcome, Rebuilt, rebuild};
 use super::refusal::Refused;
 use super::runs::{Groups, RunAt, Runs};
 use super::{Answer, Command, EngineFailure, EngineHandle, Placed};
@@ -13,25 +15,16 @@ use crate::store::Store;
 use crate::store::commit::Commit;
 use assay_client::api::Building;
 use assay_ledger::Hash;
-use assay_ledger::inbox::{Job, Message, MessageKind};
+use assay_ledger::inbox::Message;
 use assay_ledger::request::Action;
-use borsh::BorshDeserialize;
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// How long the writer sleeps when it has nothing to do: it wakes for every command anyway.
 const IDLE: Duration = Duration::from_secs(60);
-
-/// A call whose answers are being gathered.
-struct Call {
-    answers: Vec<Option<Answer>>,
-    missing: usize,
-    reply: oneshot::Sender<Vec<Answer>>,
-    _permit: OwnedSemaphorePermit,
-}
 
 /// A request that waits: its call and its place there.
 struct Waiting {
@@ -65,8 +58,7 @@ pub struct Writer {
     building: watch::Sender<Building>,
     closed: watch::Sender<u64>,
     micro_batch: usize,
-    calls: HashMap<u64, Call>,
-    next_call: u64,
+    calls: Calls,
     waiting: VecDeque<Waiting>,
     messages: VecDeque<Message>,
     /// Index of the message that L1 is expected to give next.
@@ -76,6 +68,7 @@ pub struct Writer {
     /// Answers to give once the commit is durable.
     answers: Vec<(u64, usize, Answer)>,
     closes: Vec<oneshot::Sender<Option<u64>>>,
+    rebuilds: Vec<(Due, oneshot::Sender<Option<Rebuilt>>)>,
     stopping: bool,
 }
 
@@ -120,14 +113,14 @@ impl Writer {
             building,
             closed: parts.closed,
             micro_batch: parts.micro_batch.max(1),
-            calls: HashMap::new(),
-            next_call: 0,
+            calls: Calls::default(),
             waiting: VecDeque::new(),
             messages: VecDeque::new(),
             overlay: Overlay::default(),
             in_flight: None,
             answers: Vec::new(),
             closes: Vec::new(),
+            rebuilds: Vec::new(),
             stopping: false,
         };
         writer.publish();
@@ -139,6 +132,7 @@ impl Writer {
     pub fn run(mut self) -> Result<(), EngineFailure> {
         loop {
             self.listen();
+            self.rebuild()?;
             let next = self.order_next()?;
             if let Some(running) = self.in_flight.take() {
                 self.finish(running)?;
@@ -168,6 +162,7 @@ impl Writer {
             || !self.waiting.is_empty()
             || !self.messages.is_empty()
             || !self.closes.is_empty()
+            || !self.rebuilds.is_empty()
             || self.stopping;
         if !busy {
             let wait = match self.ledger.open.deadline() {
@@ -201,17 +196,7 @@ impl Writer {
                 reply,
                 permit,
             } => {
-                let call = self.next_call;
-                self.next_call += 1;
-                self.calls.insert(
-                    call,
-                    Call {
-                        answers: requests.iter().map(|_| None).collect(),
-                        missing: requests.len(),
-                        reply,
-                        _permit: permit,
-                    },
-                );
+                let call = self.calls.open(requests.len(), reply, permit);
                 self.waiting
                     .extend(
                         requests
@@ -226,6 +211,7 @@ impl Writer {
             }
             Command::Inbox { first, messages } => self.receive(first, messages),
             Command::Close(reply) => self.closes.push(reply),
+            Command::Rebuild(due, reply) => self.rebuilds.push((due, reply)),
             Command::OutboxPath {
                 index,
                 count,
@@ -341,34 +327,16 @@ impl Writer {
             let Some(message) = self.messages.pop_front() else {
                 break;
             };
-            entries.push(self.job(message, &mut groups));
+            entries.push(match self.ledger.job(&message) {
+                Some(job) => (job.units, Some(groups.add(job.model, job.input))),
+                None => (0, None),
+            });
         }
         let (models, results) = groups.run(&self.executor);
         InFlight::Messages {
             entries,
             models,
             results,
-        }
-    }
-
-    /// The work units of a message and, for a job that could be accepted, its run. Whether it is
-    /// accepted is the ledger's to say.
-    fn job(&self, message: Message, groups: &mut Groups) -> (u64, Option<RunAt>) {
-        if message.kind != MessageKind::Job {
-            return (0, None);
-        }
-        let Ok(job) = Job::try_from_slice(&message.payload) else {
-            return (0, None);
-        };
-        match self.ledger.state.model(job.model) {
-            Some(model)
-                if job.input.len() as u64 == u64::from(model.input_bytes)
-                    && model.price <= job.max_price =>
-            {
-                let key = (model.program_root, model.parameters_root);
-                (model.units, Some(groups.add(key, job.input)))
-            }
-            _ => (0, None),
         }
     }
 
@@ -437,6 +405,59 @@ impl Writer {
         Ok(())
     }
 
+    /// Builds batches again, if that was asked for.
+    fn rebuild(&mut self) -> Result<(), EngineFailure> {
+        for (due, reply) in std::mem::take(&mut self.rebuilds) {
+            if let Some(running) = self.in_flight.take() {
+                self.finish(running)?;
+            }
+            let rebuilt = match self.next_message < due.messages {
+                true => None,
+                false => Some(self.rebuild_after(due)?),
+            };
+            // Whoever asked may be gone.
+            let _ = reply.send(rebuilt);
+        }
+        Ok(())
+    }
+
+    fn rebuild_after(&mut self, due: Due) -> Result<Rebuilt, EngineFailure> {
+        tracing::warn!(
+            tip = due.tip,
+            messages = due.messages,
+            "building batches again: messages from L1 are overdue"
+        );
+        let (executor, metrics) = (&self.executor, self.metrics.clone());
+        let run = |job: JobRun| {
+            let mut groups = Groups::default();
+            let at = groups.add(job.model, job.input);
+            let (models, results) = groups.run(executor);
+            Ok(Runs::wait(models, &results)?.take(at))
+        };
+        let messages = self.messages.iter().cloned();
+        let Outcome {
+            mut ledger,
+            base,
+            commit,
+            rebuilt,
+        } = rebuild(&self.store, &self.ledger, messages, due, &metrics, run)?;
+        let components = ledger.state.components();
+        let progress = ledger.open.progress(components);
+        self.store.replace(due.tip, &base, &commit, &progress)?;
+        let cursor = components.inbox.cursor;
+        self.messages = (cursor..self.next_message)
+            .map_while(|index| ledger.state.message(index).cloned())
+            .collect();
+        self.ledger = ledger;
+        metrics.rebuilds.inc();
+        tracing::warn!(?rebuilt, "batches are built again");
+        if let Some((last, _)) = commit.closed.last() {
+            self.closed.send_replace(last.header.number);
+        }
+        self.publish();
+        Ok(rebuilt)
+    }
+
     /// Makes a commit durable, then gives the answers that depend on it.
     fn store(&mut self, commit: Commit) -> Result<(), EngineFailure> {
         let metrics = self.metrics.clone();
@@ -470,22 +491,7 @@ impl Writer {
             self.metrics.refuse(refused.code());
             self.ledger.open.refused(1);
         }
-        let Some(waiting) = self.calls.get_mut(&call) else {
-            return;
-        };
-        if let Some(slot) = waiting.answers.get_mut(place)
-            && slot.replace(answer).is_none()
-        {
-            waiting.missing -= 1;
-        }
-        if waiting.missing == 0
-            && let Some(call) = self.calls.remove(&call)
-        {
-            // Whoever asked may be gone; the answers are in the store.
-            let _ = call
-                .reply
-                .send(call.answers.into_iter().flatten().collect());
-        }
+        self.calls.answer(call, place, answer);
     }
 
     fn publish(&self) {

@@ -9,7 +9,9 @@
 use super::costs;
 use super::data::{DataAccount, create, runs};
 use super::error::{L1Error, Severity};
+use super::overdue::overdue;
 use super::{Heads, L1};
+use crate::engine::EngineHandle;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::records::{BatchRecord, L1Record, L1Step};
@@ -42,6 +44,8 @@ pub struct Poster {
     pub metrics: Arc<Metrics>,
     /// Told where L1 stands.
     pub heads: Arc<watch::Sender<Heads>>,
+    /// Who builds batches again.
+    pub engine: EngineHandle,
     /// The newest closed batch.
     pub closed: watch::Receiver<u64>,
     /// Chunk transactions in flight at a time.
@@ -173,6 +177,7 @@ impl Poster {
         };
         let sent = self.l1.sender.send_unless(&order, done).await?;
         self.note(first.number, L1Step::Finalise, sent)?;
+        self.store.forget(target, last.inbox_cursor)?;
         tracing::info!(from = first.number, to = target, "batches are final");
         Ok(Did::Something)
     }
@@ -180,6 +185,14 @@ impl Poster {
     /// Takes the next step of a batch on its way to L1.
     async fn post(&self, record: &BatchRecord) -> Result<Did, L1Error> {
         let header = &record.header;
+        if let Some(due) = overdue(&self.l1, header).await? {
+            let rebuilt = self.engine.rebuild(due).await;
+            return Ok(match rebuilt.map_err(|_| L1Error::Stopped)? {
+                Some(_) => Did::Something,
+                // The messages are on their way to the engine.
+                None => Did::Nothing,
+            });
+        }
         let number = header.number;
         let key = self.l1.key.pubkey();
         let address = pda::batch_data(&key, number);

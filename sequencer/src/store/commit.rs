@@ -1,18 +1,22 @@
 //! The one place that changes the ledger's tables: a micro-batch, whole or not at all.
 
 use super::records::{BatchRecord, L1Record, Progress, TxRecord, encode};
-use super::{Store, StoreError, tables};
+use super::{Store, StoreError, tables, undo};
+use assay_ledger::inbox::Message;
 use assay_ledger::outbox::OutboxLeaf;
-use assay_ledger::state::{Account, Model};
-use redb::ReadableTable;
+use assay_ledger::state::{Account, Model, StateComponents};
+use redb::{ReadableTable, Table, WriteTransaction};
+use std::collections::BTreeMap;
 
 /// What a micro-batch changes.
 #[derive(Debug, Default)]
 pub struct Commit {
-    /// Accounts as they are now; the last one of an index counts.
-    pub accounts: Vec<(u32, Account)>,
-    /// Models as they are now.
-    pub models: Vec<(u32, Model)>,
+    /// Accounts by batch and index, as that batch leaves them; the last one counts.
+    pub accounts: Vec<(u64, u32, Account)>,
+    /// Models likewise.
+    pub models: Vec<(u64, u32, Model)>,
+    /// Messages consumed from the inbox, by index.
+    pub messages: Vec<(u64, Message)>,
     /// New leaves of the outbox.
     pub outbox: Vec<NewLeaf>,
     /// New transactions with their places.
@@ -38,51 +42,23 @@ impl Store {
     /// Makes `commit` durable: when this returns, a crash loses nothing of it.
     pub fn commit(&self, commit: &Commit, progress: &Progress) -> Result<(), StoreError> {
         let tx = self.writer()?;
-        {
-            let mut accounts = tx.open_table(tables::ACCOUNTS)?;
-            let mut owners = tx.open_table(tables::OWNERS)?;
-            for (index, account) in &commit.accounts {
-                let old = accounts.insert(index, encode(account)?.as_slice())?;
-                if old.is_none() {
-                    owners.insert((&account.owner, &account.mint), index)?;
-                }
-            }
-            let mut models = tx.open_table(tables::MODELS)?;
-            for (index, model) in &commit.models {
-                models.insert(index, encode(model)?.as_slice())?;
-            }
-            let mut outbox = tx.open_table(tables::OUTBOX)?;
-            let mut recipients = tx.open_multimap_table(tables::RECIPIENTS)?;
-            let mut jobs = tx.open_table(tables::JOBS)?;
-            for new in &commit.outbox {
-                outbox.insert(new.index, (new.batch, encode(&new.leaf)?.as_slice()))?;
-                match &new.leaf {
-                    OutboxLeaf::Withdrawal { recipient, .. } => {
-                        recipients.insert(recipient, new.index)?;
-                    }
-                    OutboxLeaf::JobResult { job, .. } => {
-                        jobs.insert(job, (new.index, new.batch, new.position))?;
-                    }
-                }
-            }
-            let mut transactions = tx.open_table(tables::TRANSACTIONS)?;
-            let mut ids = tx.open_table(tables::IDS)?;
-            for (batch, position, record) in &commit.transactions {
-                transactions.insert((*batch, *position), encode(record)?.as_slice())?;
-                if let Some(id) = &record.id {
-                    ids.insert(id, (*batch, *position))?;
-                }
-            }
-            let mut batches = tx.open_table(tables::BATCHES)?;
-            let mut data = tx.open_table(tables::DATA)?;
-            for (record, bytes) in &commit.closed {
-                let number = record.header.number;
-                batches.insert(number, encode(record)?.as_slice())?;
-                data.insert(number, bytes.as_slice())?;
-            }
-            let mut meta = tx.open_table(tables::META)?;
-            meta.insert("progress", encode(progress)?.as_slice())?;
-        }
+        write(&tx, commit, progress)?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Puts `commit` in the place of everything after batch `batch`, after which the state was
+    /// `state`: all of it or nothing.
+    pub fn replace(
+        &self,
+        batch: u64,
+        state: &StateComponents,
+        commit: &Commit,
+        progress: &Progress,
+    ) -> Result<(), StoreError> {
+        let tx = self.writer()?;
+        undo::take_back(&tx, batch, state)?;
+        write(&tx, commit, progress)?;
         tx.commit()?;
         Ok(())
     }
@@ -107,4 +83,84 @@ impl Store {
         tx.commit()?;
         Ok(())
     }
+}
+
+fn write(tx: &WriteTransaction, commit: &Commit, progress: &Progress) -> Result<(), StoreError> {
+    {
+        let mut accounts = tx.open_table(tables::ACCOUNTS)?;
+        let mut owners = tx.open_table(tables::OWNERS)?;
+        let mut before = tx.open_table(tables::UNDO_ACCOUNTS)?;
+        for ((batch, index), account) in last(&commit.accounts) {
+            let old = accounts.insert(index, encode(account)?.as_slice())?;
+            match old {
+                Some(old) => keep_first(&mut before, (batch, index), old.value())?,
+                None => {
+                    owners.insert((&account.owner, &account.mint), index)?;
+                }
+            }
+        }
+        let mut models = tx.open_table(tables::MODELS)?;
+        let mut before = tx.open_table(tables::UNDO_MODELS)?;
+        for ((batch, index), model) in last(&commit.models) {
+            if let Some(old) = models.insert(index, encode(model)?.as_slice())? {
+                keep_first(&mut before, (batch, index), old.value())?;
+            }
+        }
+        let mut messages = tx.open_table(tables::MESSAGES)?;
+        for (index, message) in &commit.messages {
+            messages.insert(index, encode(message)?.as_slice())?;
+        }
+        let mut outbox = tx.open_table(tables::OUTBOX)?;
+        let mut recipients = tx.open_multimap_table(tables::RECIPIENTS)?;
+        let mut jobs = tx.open_table(tables::JOBS)?;
+        for new in &commit.outbox {
+            outbox.insert(new.index, (new.batch, encode(&new.leaf)?.as_slice()))?;
+            match &new.leaf {
+                OutboxLeaf::Withdrawal { recipient, .. } => {
+                    recipients.insert(recipient, new.index)?;
+                }
+                OutboxLeaf::JobResult { job, .. } => {
+                    jobs.insert(job, (new.index, new.batch, new.position))?;
+                }
+            }
+        }
+        let mut transactions = tx.open_table(tables::TRANSACTIONS)?;
+        let mut ids = tx.open_table(tables::IDS)?;
+        for (batch, position, record) in &commit.transactions {
+            transactions.insert((*batch, *position), encode(record)?.as_slice())?;
+            if let Some(id) = &record.id {
+                ids.insert(id, (*batch, *position))?;
+            }
+        }
+        let mut batches = tx.open_table(tables::BATCHES)?;
+        let mut data = tx.open_table(tables::DATA)?;
+        for (record, bytes) in &commit.closed {
+            let number = record.header.number;
+            batches.insert(number, encode(record)?.as_slice())?;
+            data.insert(number, bytes.as_slice())?;
+        }
+        let mut meta = tx.open_table(tables::META)?;
+        meta.insert("progress", encode(progress)?.as_slice())?;
+    }
+    Ok(())
+}
+
+/// What each batch makes of each index, in order: the last change counts.
+fn last<T>(changes: &[(u64, u32, T)]) -> BTreeMap<(u64, u32), &T> {
+    changes
+        .iter()
+        .map(|(batch, index, now)| ((*batch, *index), now))
+        .collect()
+}
+
+/// Keeps what was there before a batch: the first that is told.
+fn keep_first(
+    before: &mut Table<(u64, u32), &[u8]>,
+    key: (u64, u32),
+    old: &[u8],
+) -> Result<(), StoreError> {
+    if before.get(key)?.is_none() {
+        before.insert(key, old)?;
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 //! * [`tables`]: what is where
 //! * [`records`]: how it is encoded
 //! * [`commit`]: the one place that changes the ledger's tables, atomically and durably
+//! * [`undo`]: the other way, back to an earlier batch
 //! * [`read`]: what the API and a restart read
 //! * [`blobs`]: content-addressed files
 
@@ -12,13 +13,14 @@ pub mod commit;
 pub mod read;
 pub mod records;
 pub mod tables;
+pub mod undo;
 
 use assay_ledger::Key;
 use redb::{Database, ReadableDatabase, ReadableTable};
 use std::path::Path;
 
 /// Version of the store's format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What can go wrong with the store. All of it is critical: nothing is answered that is not stored.
 #[derive(Debug, thiserror::Error)]

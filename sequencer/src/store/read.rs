@@ -2,6 +2,7 @@
 
 use super::records::{BatchRecord, L1Record, Progress, TxRecord, decode};
 use super::{Store, StoreError, tables};
+use assay_ledger::inbox::Message;
 use assay_ledger::outbox::OutboxLeaf;
 use assay_ledger::state::{Account, Model};
 use assay_ledger::{Hash, Key};
@@ -41,6 +42,41 @@ impl Store {
             all.outbox.push(decode(row?.1.value().1)?);
         }
         Ok(all)
+    }
+
+    /// The same as it was after batch `batch`, which is not before the newest final one; past that
+    /// state's counts there is more.
+    pub fn ledger_after(&self, batch: u64) -> Result<LedgerTables, StoreError> {
+        let mut all = self.ledger()?;
+        let tx = self.reader()?;
+        let since = (batch.saturating_add(1), 0)..;
+        for row in tx
+            .open_table(tables::UNDO_ACCOUNTS)?
+            .range(since.clone())?
+            .rev()
+        {
+            let (key, old) = row?;
+            if let Some(account) = all.accounts.get_mut(key.value().1 as usize) {
+                *account = decode(old.value())?;
+            }
+        }
+        for row in tx.open_table(tables::UNDO_MODELS)?.range(since)?.rev() {
+            let (key, old) = row?;
+            if let Some(model) = all.models.get_mut(key.value().1 as usize) {
+                *model = decode(old.value())?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// The messages that were consumed, from index `first` on.
+    pub fn messages(&self, first: u64) -> Result<Vec<Message>, StoreError> {
+        let tx = self.reader()?;
+        let table = tx.open_table(tables::MESSAGES)?;
+        table
+            .range(first..)?
+            .map(|row| decode(row?.1.value()))
+            .collect()
     }
 
     /// The transactions of a batch, in order.

@@ -28,6 +28,13 @@ pub const BATCHES: TableDefinition<u64, &[u8]> = TableDefinition::new("batches")
 pub const DATA: TableDefinition<u64, &[u8]> = TableDefinition::new("data");
 /// Batch, L1 signature -> what the L1 transaction did and cost.
 pub const L1: TableDefinition<(u64, &[u8; 64]), &[u8]> = TableDefinition::new("l1");
+/// Batch, account index -> the account as it was before that batch; only accounts that were there.
+/// For the batches that are not final: what may have to be taken back.
+pub const UNDO_ACCOUNTS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("undo accounts");
+/// Batch, model index -> the model as it was before that batch, likewise.
+pub const UNDO_MODELS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("undo models");
+/// Inbox index -> message. Those that batches which are not final have consumed.
+pub const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages");
 
 /// Makes the tables that are not there.
 pub fn create_all(tx: &WriteTransaction) -> Result<(), StoreError> {
@@ -43,5 +50,8 @@ pub fn create_all(tx: &WriteTransaction) -> Result<(), StoreError> {
     tx.open_table(BATCHES)?;
     tx.open_table(DATA)?;
     tx.open_table(L1)?;
+    tx.open_table(UNDO_ACCOUNTS)?;
+    tx.open_table(UNDO_MODELS)?;
+    tx.open_table(MESSAGES)?;
     Ok(())
 }

@@ -17,6 +17,7 @@ use assay_ledger::SOL;
 use assay_ledger::request::{Action, SignedRequest};
 use assay_onnx::dataset::DIGITS;
 use assay_onnx::{Imported, Limits, import};
+use settlement::state::Config as RollupConfig;
 use solana_pubkey::Pubkey;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -46,6 +47,11 @@ pub struct L1 {
 
 impl L1 {
     pub async fn start() -> Result<Self> {
+        Self::with(dev_rollup()).await
+    }
+
+    /// The same with another configuration of the rollup.
+    pub async fn with(rollup: RollupConfig) -> Result<Self> {
         let chain = Chain::start(ChainOptions {
             slot: Duration::from_millis(50),
             ..Default::default()
@@ -56,7 +62,7 @@ impl L1 {
         airdrop(sender.rpc(), &operator.address(), 1_000 * SOLS).await?;
         airdrop(sender.rpc(), &sequencer.address(), 1_000 * SOLS).await?;
         deploy_programs(&sender, &operator, |_, _| {}).await?;
-        let rollup = create_rollup(&sender, &operator, 0, dev_rollup()).await?;
+        let rollup = create_rollup(&sender, &operator, 0, rollup).await?;
         bond(&sender, &sequencer, &rollup, 100 * SOLS).await?;
         let dir = TempDir::new()?;
         sequencer.write_new(dir.path().join("key.json"))?;
