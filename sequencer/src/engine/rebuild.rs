@@ -20,7 +20,7 @@ use crate::store::records::{Totals, TxRecord};
 use assay_ledger::Hash;
 use assay_ledger::header::genesis_hash;
 use assay_ledger::inbox::Message;
-use assay_ledger::request::{Action, SignedRequest};
+use assay_ledger::request::{Action, Clause, Request, SignedRequest, Terms};
 use assay_ledger::result::TxResult;
 use assay_ledger::signature::Known;
 use assay_ledger::state::StateComponents;
@@ -199,14 +199,73 @@ impl Old {
                 "a stored transaction gives another result than the stored one",
             ));
         }
-        Ok(expanded.map(|signed| Told {
+        let signed = expanded.and_then(|signed| request(signed.terms, tx));
+        if signed.is_none() && tx.signature().is_some() {
+            return Err(broken("a stored transaction is not what was signed"));
+        }
+        Ok(signed.map(|request| Told {
             id,
-            signed: SignedRequest {
-                request: signed.request,
-                signature,
-            },
+            signed: SignedRequest { request, signature },
         }))
     }
+}
+
+/// The request that was shipped as `tx`, from what its signer signed.
+fn request(terms: Terms, tx: &Transaction) -> Option<Request> {
+    let action = match (terms.clause, tx) {
+        (Clause::Transfer { to, amount }, _) => Action::Transfer { to, amount },
+        (Clause::Withdraw { recipient, amount }, _) => Action::Withdraw { recipient, amount },
+        (
+            Clause::Deploy {
+                parameters_root,
+                price,
+                ..
+            },
+            Transaction::Deploy { program, .. },
+        ) => Action::Deploy {
+            program: *program,
+            parameters_root,
+            price,
+        },
+        (
+            Clause::Update {
+                model,
+                program_root,
+                parameters_root,
+                price,
+            },
+            _,
+        ) => Action::Update {
+            model,
+            program_root,
+            parameters_root,
+            price,
+        },
+        (
+            Clause::Infer {
+                model,
+                program_root,
+                price,
+                version,
+                ..
+            },
+            Transaction::Infer { input, .. },
+        ) => Action::Infer {
+            model,
+            program_root,
+            price,
+            version,
+            input: input.clone(),
+        },
+        _ => return None,
+    };
+    Some(Request {
+        rollup: terms.rollup,
+        owner: terms.owner,
+        mint: terms.mint,
+        nonce: terms.nonce,
+        action,
+    })
 }
 
 /// A request that is in a batch.
