@@ -7,7 +7,8 @@ use assay_ledger::codec;
 use assay_ledger::header::Params;
 use assay_ledger::inbox::{Deposit, Message, MessageKind};
 use assay_ledger::request::{Action, Request, SignedRequest};
-use assay_ledger::signature::{Keypair, Verify, verify, verify_batch};
+use assay_ledger::signature::{Assumed, Keypair, verify, verify_batch};
+use assay_ledger::steps::{state_roots, witness_at};
 use assay_ledger::store::FullState;
 use assay_ledger::transaction::Transaction;
 use assay_ledger::transition::{Env, apply, apply_with, ship};
@@ -17,15 +18,6 @@ use std::time::Instant;
 
 const USERS: usize = 1_000;
 const PIXELS: usize = 64;
-
-/// The cost of everything but signatures.
-struct Unchecked;
-
-impl Verify for Unchecked {
-    fn verify(&mut self, _: &Key, _: &[u8], _: &Signature) -> bool {
-        true
-    }
-}
 
 fn report(what: &str, n: usize, since: Instant) {
     let seconds = since.elapsed().as_secs_f64();
@@ -165,14 +157,14 @@ fn main() {
     let mut records = Vec::with_capacity(n);
     for request in &requests {
         let tx = ship(&mut state, &env, request).expect("the request fits the state");
-        let result = apply_with(&mut state, &env, &tx, output, &mut Unchecked);
+        let result = apply_with(&mut state, &env, &tx, output, &mut Assumed);
         records.push((tx, result.expect("the transaction applies")));
     }
     report("ship and apply, no signatures", n, start);
     let mut again = base.clone();
     let start = Instant::now();
     for (tx, _) in &records {
-        apply_with(&mut again, &env, tx, output, &mut Unchecked).expect("it applied before");
+        apply_with(&mut again, &env, tx, output, &mut Assumed).expect("it applied before");
     }
     report("apply, no signatures", n, start);
     let start = Instant::now();
@@ -223,12 +215,31 @@ fn main() {
     report("replay, signatures included", n, start);
 
     let mut state = base.clone();
+    let batch_env = Env::from(&header);
+    let start = Instant::now();
+    let roots = state_roots(&mut state, &batch_env, &records).expect("the state is whole");
+    report("state roots between them, signatures included", n, start);
+    assert_eq!(roots.last(), Some(&header.state.root()));
+    let start = Instant::now();
+    let last = n as u32 - 1;
+    let witness = witness_at(&mut state, &batch_env, &records, last).expect("the state is whole");
+    assert_eq!(
+        witness.map(|w| w.components.root()),
+        roots.get(n - 1).copied()
+    );
+    println!(
+        "{:<44} {:>12.3} ms",
+        "witness of the last of them",
+        start.elapsed().as_secs_f64() * 1e3
+    );
+
+    let mut state = base.clone();
     let some = records.len().min(2_000);
     let (mut bytes, start) = (0, Instant::now());
     for (tx, _) in &records[..some] {
         let witness = Witness::record(&mut state, &env, tx);
         bytes += borsh::to_vec(&witness).expect("a witness encodes").len();
-        apply_with(&mut state, &env, tx, output, &mut Unchecked).expect("it applied before");
+        apply_with(&mut state, &env, tx, output, &mut Assumed).expect("it applied before");
     }
     report(
         &format!(

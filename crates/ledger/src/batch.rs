@@ -14,10 +14,14 @@ const TX_TAG: &[u8] = b"assay:leaf:1";
 /// Leaf of the transaction tree: the length of the shipped form's borsh encoding (4 bytes), that
 /// encoding, and the result's.
 pub fn tx_leaf(tx: &Transaction, result: &TxResult) -> Hash {
+    let (head, input, tail) = tx.encoding();
+    let length = (head.len() + input.len() + tail.len()) as u32;
     // Writing to a vector cannot fail.
-    let tx = borsh::to_vec(tx).unwrap_or_default();
     let result = borsh::to_vec(result).unwrap_or_default();
-    merkle::leaf(TX_TAG, &[&(tx.len() as u32).to_le_bytes(), &tx, &result])
+    merkle::leaf(
+        TX_TAG,
+        &[&length.to_le_bytes(), &head, input, tail, &result],
+    )
 }
 
 /// Root of the transaction tree over its leaves.
@@ -85,9 +89,8 @@ pub use replay::{Difference, Replayed, Run, replay};
 #[cfg(feature = "std")]
 mod replay {
     use super::*;
-    use crate::Key;
     use crate::inbox::{Job, MessageKind};
-    use crate::signature::{Collect, Each, Signature, Verify};
+    use crate::signature::{Assumed, Collect, Each, Verify};
     use crate::store::FullState;
     use crate::transition::{Fault, apply_with};
     use borsh::BorshDeserialize;
@@ -195,7 +198,7 @@ mod replay {
 
         let checkpoint = state.checkpoint();
         // The signatures have been verified over the same bytes.
-        match walk(state, header, &transactions, &roots, &mut Verified) {
+        match walk(state, header, &transactions, &roots, &mut Assumed) {
             Ok(results) => {
                 let records: Vec<_> = transactions.into_iter().zip(results).collect();
                 let leaves: Vec<Hash> = records.iter().map(|(tx, r)| tx_leaf(tx, r)).collect();
@@ -221,15 +224,6 @@ mod replay {
                 state.rollback(checkpoint);
                 Err(Difference::Transaction { index, fault })
             }
-        }
-    }
-
-    /// Takes every signature: for a second walk over what a first one verified.
-    struct Verified;
-
-    impl Verify for Verified {
-        fn verify(&mut self, _: &Key, _: &[u8], _: &Signature) -> bool {
-            true
         }
     }
 

@@ -13,6 +13,8 @@ pub mod result;
 pub mod signature;
 pub mod state;
 #[cfg(feature = "std")]
+pub mod steps;
+#[cfg(feature = "std")]
 pub mod store;
 pub mod transaction;
 pub mod transition;

@@ -152,6 +152,17 @@ mod host {
         }
     }
 
+    /// Takes every signature: for a second walk over what a first one verified, and where it does
+    /// not matter.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Assumed;
+
+    impl Verify for Assumed {
+        fn verify(&mut self, _: &Key, _: &[u8], _: &Signature) -> bool {
+            true
+        }
+    }
+
     /// Takes every well-formed signature and keeps it, to verify all in one batch later.
     #[derive(Clone, Debug, Default)]
     pub struct Collect(Vec<(Key, Vec<u8>, Signature)>);
@@ -215,4 +226,4 @@ mod host {
 }
 
 #[cfg(feature = "std")]
-pub use host::{Collect, Each, Keypair, verify, verify_batch};
+pub use host::{Assumed, Collect, Each, Keypair, verify, verify_batch};

@@ -88,7 +88,49 @@ impl Transaction {
             | Self::Infer { signature, .. } => Some(signature),
         }
     }
+
+    /// The borsh encoding in three parts, the input by itself: so that it is hashed, or written
+    /// out, without a copy of it.
+    pub fn encoding(&self) -> (Vec<u8>, &[u8], &[u8]) {
+        match self {
+            Self::Infer {
+                from,
+                model,
+                pinned,
+                input,
+                signature,
+            } => {
+                let mut head = Vec::with_capacity(INFER_HEAD);
+                head.push(INFER);
+                head.extend_from_slice(&from.to_le_bytes());
+                head.extend_from_slice(&model.to_le_bytes());
+                head.push(u8::from(*pinned));
+                head.extend_from_slice(&(input.len() as u32).to_le_bytes());
+                (head, input, signature)
+            }
+            // Writing to a vector cannot fail.
+            _ => (borsh::to_vec(self).unwrap_or_default(), &[], &[]),
+        }
+    }
+
+    /// The transaction whose borsh encoding is exactly `bytes`. Nothing is allocated for a length
+    /// that the bytes only claim.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        if bytes.first() == Some(&INFER) {
+            let length = bytes.get(INFER_HEAD - 4..INFER_HEAD)?.try_into().ok()?;
+            let rest = bytes.len() - INFER_HEAD;
+            if u32::from_le_bytes(length) as usize > rest {
+                return None;
+            }
+        }
+        Self::try_from_slice(bytes).ok()
+    }
 }
+
+/// The number of [`Transaction::Infer`] in its encoding.
+const INFER: u8 = 6;
+/// Bytes before the input of a [`Transaction::Infer`]: its number, from, model, pinned, length.
+const INFER_HEAD: usize = 1 + 4 + 4 + 1 + 4;
 
 /// Who receives a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

@@ -262,7 +262,11 @@ impl World {
     /// Applies `tx` to the store and to a witness, and holds them against each other.
     fn step(&mut self, tx: &Transaction, op: &Op) {
         let claim = [op[4]; 32];
-        let env = self.env;
+        // The messages known are those that the batch has.
+        let env = Env {
+            inbox_end: self.state.next_push(),
+            ..self.env
+        };
         let before = self.state.components();
         let old = self.state.clone();
         let witness = Witness::record(&mut self.state, &env, tx);

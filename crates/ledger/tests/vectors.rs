@@ -373,9 +373,19 @@ fn pinned_encodings_decode() {
         assert_eq!(signed.request, request);
     }
     for (name, tx) in transactions() {
-        let read: Transaction = borsh::from_slice(&bytes(&format!("transaction/{name}"))).unwrap();
-        assert_eq!(read, tx);
+        let pinned = bytes(&format!("transaction/{name}"));
+        let (head, input, tail) = tx.encoding();
+        assert_eq!([&head[..], input, tail].concat(), pinned);
+        assert_eq!(Transaction::decode(&pinned), Some(tx));
+        for end in 0..pinned.len() {
+            assert_eq!(Transaction::decode(&pinned[..end]), None, "{name}");
+        }
+        assert_eq!(Transaction::decode(&[&pinned[..], &[0]].concat()), None);
     }
+    // A length that only claims to be is refused before anything is allocated for it.
+    let mut long = bytes("transaction/infer");
+    long[10..14].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(Transaction::decode(&long), None);
     let all: Vec<_> = transactions().into_iter().map(|(_, tx)| tx).collect();
     assert_eq!(codec::decode_all(&bytes("batch-data/all")), Ok(all));
     let witness: Witness = borsh::from_slice(&bytes("witness/transfer-new")).unwrap();

@@ -93,6 +93,9 @@ fn has(kind: u64, field: Field) -> bool {
     }
 }
 
+/// Groups of eight differences that are read from the source at once.
+const PIECE_GROUPS: usize = 32;
+
 /// How the inputs of a block are packed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Packing {
@@ -138,28 +141,47 @@ impl Packing {
         out.extend_from_slice(&rest[..filled.div_ceil(8) as usize]);
     }
 
-    fn unpack(&self, packed: &[u8], length: usize) -> Result<Vec<u8>, Malformed> {
-        // The widest difference that still is an `i8`.
-        let limit = i8::MAX.abs_diff(self.minimum);
-        let mask = (1u32 << self.width) - 1;
-        let mut out = Vec::with_capacity(length);
-        let (mut acc, mut filled) = (0u32, 0u32);
-        let mut bytes = packed.iter();
-        for _ in 0..length {
-            if filled < u32::from(self.width) {
-                acc |= u32::from(*bytes.next().ok_or(Malformed)?) << filled;
-                filled += 8;
-            }
-            let difference = (acc & mask) as u8;
-            if difference > limit {
-                return Err(Malformed);
-            }
-            acc >>= self.width;
-            filled -= u32::from(self.width);
-            out.push((self.minimum as u8).wrapping_add(difference));
+    /// Reads the `length` bytes of the input packed at `at`, piece by piece: nothing but the input
+    /// itself is held.
+    fn unpack<S: Source>(
+        &self,
+        source: &S,
+        at: u32,
+        length: usize,
+    ) -> Result<Vec<u8>, DecodeError> {
+        let width = usize::from(self.width);
+        let minimum = self.minimum as u8;
+        let mut out = vec![minimum; length];
+        if width == 0 {
+            return Ok(out);
         }
-        if acc != 0 || bytes.next().is_some() {
-            return Err(Malformed);
+        let mask = (1u64 << width) - 1;
+        let mut widest = 0;
+        let mut at = at;
+        // Eight differences fill whole bytes.
+        for piece in out.chunks_mut(8 * PIECE_GROUPS) {
+            let mut packed = [0; 8 * PIECE_GROUPS];
+            let packed = &mut packed[..self.packed_len(piece.len())];
+            source.read(at, packed)?;
+            at += packed.len() as u32;
+            for (group, packed) in piece.chunks_mut(8).zip(packed.chunks(width)) {
+                let mut bits = [0; 8];
+                bits[..packed.len()].copy_from_slice(packed);
+                let mut bits = u64::from_le_bytes(bits);
+                for byte in group {
+                    let difference = (bits & mask) as u8;
+                    bits >>= width;
+                    widest = widest.max(difference);
+                    *byte = minimum.wrapping_add(difference);
+                }
+                if bits != 0 {
+                    return Err(Malformed.into());
+                }
+            }
+        }
+        // The widest difference that still is an `i8`.
+        if widest > i8::MAX.abs_diff(self.minimum) {
+            return Err(Malformed.into());
         }
         Ok(out)
     }
@@ -443,10 +465,7 @@ impl<S: Source> Record<'_, S> {
         let length = *lengths.values().get(rank).ok_or(Malformed)? as usize;
         let before = lengths.values()[..rank].iter();
         let before: usize = before.map(|l| packing.packed_len(*l as usize)).sum();
-        let mut packed = vec![0; packing.packed_len(length)];
-        self.source
-            .read(self.block.inputs + before as u32, &mut packed)?;
-        Ok(packing.unpack(&packed, length)?)
+        packing.unpack(self.source, self.block.inputs + before as u32, length)
     }
 }
 
