@@ -20,17 +20,17 @@ const OUTPUT_TAG: &[u8] = b"assay:output:1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum List {
     /// The inputs' types: [`TypeLeaf`].
-    Inputs,
+    Inputs = 0,
     /// The parameters' types: [`TypeLeaf`].
-    Parameters,
+    Parameters = 1,
     /// The operators: [`OperatorLeaf`].
-    Operators,
+    Operators = 2,
     /// The outputs: [`OutputLeaf`].
-    Outputs,
+    Outputs = 3,
 }
 
 impl List {
-    /// All lists, in the order of the header's counts.
+    /// All lists, each at its number.
     pub const ALL: [Self; 4] = [
         Self::Inputs,
         Self::Parameters,

@@ -25,14 +25,30 @@ impl<'a> Bytes<'a> {
         Ok(*head)
     }
 
+    /// The next byte.
+    pub(crate) fn u8(&mut self) -> Result<u8, ProofError> {
+        self.array().map(|[byte]| byte)
+    }
+
     /// The next two bytes, little-endian.
     pub(crate) fn u16(&mut self) -> Result<u16, ProofError> {
         self.array().map(u16::from_le_bytes)
     }
 
+    /// The next four bytes, little-endian.
+    pub(crate) fn u32(&mut self) -> Result<u32, ProofError> {
+        self.array().map(u32::from_le_bytes)
+    }
+
     /// The next eight bytes, little-endian.
     pub(crate) fn u64(&mut self) -> Result<u64, ProofError> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    /// The next `count` hashes.
+    pub(crate) fn hashes(&mut self, count: u32) -> Result<&'a [Hash], ProofError> {
+        let bytes = self.take(u64::from(count) * 32)?;
+        Ok(bytes.as_chunks().0)
     }
 
     /// As many hashes as `read` takes off the front of them.
@@ -45,9 +61,14 @@ impl<'a> Bytes<'a> {
         result
     }
 
+    /// Whether nothing is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// That nothing is left.
     pub(crate) fn end(self) -> Result<(), ProofError> {
-        match self.0.is_empty() {
+        match self.is_empty() {
             true => Ok(()),
             false => Err(ProofError::Malformed),
         }

@@ -4,6 +4,7 @@
 
 mod bytes;
 pub mod element;
+pub mod program;
 
 /// The bytes are no proof: they do not open what they should. That says nothing about the claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

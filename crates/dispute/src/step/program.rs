@@ -1,0 +1,209 @@
+//! A deployed program that is none.
+//!
+//! A deployment names its program by a header: counts, sums, and a root over each of four lists of leaves
+//! ([`assay_tensor::leaves`]). Every leaf restates what it refers to, so each rule of
+//! [`Program::check`](assay_tensor::program::Program::check) is about the header alone, one leaf, or two of
+//! them. A proof opens up to two leaves; if any rule is broken by what is open, no program that passes its check has
+//! this header. Conversely a header whose leaves can all be opened, and break no rule in any pair, is
+//! that of the program which they spell.
+//!
+//! # The proof's bytes
+//!
+//! For each of up to two leaves: the list in one byte (0 inputs, 1 parameters, 2 operators, 3 outputs), the
+//! leaf's index and its length as little-endian `u32`, its bytes, and its siblings from the leaf's level
+//! up, 32 bytes each. A flaw of the header's counts needs none.
+
+mod prove;
+
+pub use prove::{Leaves, prove_flaw};
+
+use super::ProofError;
+use super::bytes::Bytes;
+use alloc::vec::Vec;
+use assay_tensor::check::check;
+use assay_tensor::commit::{OperatorLeaf, OutputLeaf, TypeLeaf};
+use assay_tensor::header::ProgramHeader;
+use assay_tensor::leaves::List;
+use assay_tensor::merkle;
+use assay_tensor::program::{
+    MAX_INPUTS, MAX_NAME, MAX_NODES, MAX_OUTPUTS, MAX_PARAMETERS, Operand,
+};
+
+/// The most leaves of one proof.
+const MOST_LEAVES: usize = 2;
+
+/// Whether the header or the leaves that `proof` opens in it break a rule: then it is the header of no
+/// program that passes its check.
+///
+/// Total on any header and proof: work is bounded by the proof's length.
+///
+/// # Errors
+/// [`ProofError`] if the leaves do not open. It says nothing about the program.
+pub fn check_flaw(header: &ProgramHeader, proof: &[u8]) -> Result<bool, ProofError> {
+    let mut flawed = header_is_flawed(header);
+    let mut proof = Bytes::new(proof);
+    let mut leaves = Vec::with_capacity(MOST_LEAVES);
+    while !proof.is_empty() && leaves.len() < MOST_LEAVES {
+        let (leaf, padded) = open(header, &mut proof)?;
+        flawed |= !padded;
+        leaves.push(leaf);
+    }
+    proof.end()?;
+    Ok(flawed || leaves_are_flawed(header, &leaves))
+}
+
+/// A leaf with its place.
+struct Placed {
+    list: List,
+    index: u32,
+    /// `None` if the bytes are no leaf of this list.
+    leaf: Option<Leaf>,
+}
+
+/// What a leaf says.
+enum Leaf {
+    Type(TypeLeaf),
+    Operator(OperatorLeaf),
+    Output(OutputLeaf),
+}
+
+impl Placed {
+    fn new(list: List, index: u32, bytes: &[u8]) -> Self {
+        let leaf = match list {
+            List::Inputs | List::Parameters => TypeLeaf::decode(bytes).ok().map(Leaf::Type),
+            List::Operators => OperatorLeaf::decode(bytes).ok().map(Leaf::Operator),
+            List::Outputs => OutputLeaf::decode(bytes).ok().map(Leaf::Output),
+        };
+        Self { list, index, leaf }
+    }
+}
+
+/// The next leaf, and whether the places behind its list's end that its path shows are empty.
+fn open(header: &ProgramHeader, proof: &mut Bytes) -> Result<(Placed, bool), ProofError> {
+    let list = usize::from(proof.u8()?);
+    let list = *List::ALL.get(list).ok_or(ProofError::Malformed)?;
+    let index = proof.u32()?;
+    let len = proof.u32()?;
+    let bytes = proof.take(u64::from(len))?;
+    let count = u64::from(header.count(list));
+    let siblings = proof.hashes(merkle::depth(count))?;
+    let hash = list.hash(bytes);
+    if !merkle::verify(header.list(list), count, &hash, u64::from(index), siblings) {
+        return Err(ProofError::Opening("a leaf of the program"));
+    }
+    let mut empty = merkle::EMPTY_LEAF;
+    let mut padded = true;
+    for (level, sibling) in siblings.iter().enumerate() {
+        let sibling_index = (u64::from(index) >> level) ^ 1;
+        padded &= sibling_index << level < count || *sibling == empty;
+        empty = merkle::node(&empty, &empty);
+    }
+    Ok((Placed::new(list, index, bytes), padded))
+}
+
+/// Whether the header's counts are those of no program, or an empty list has a root or a sum.
+fn header_is_flawed(header: &ProgramHeader) -> bool {
+    let limits = [
+        (header.inputs, MAX_INPUTS),
+        (header.parameters, MAX_PARAMETERS),
+        (header.operators, MAX_NODES),
+        (header.outputs, MAX_OUTPUTS),
+    ];
+    limits.iter().any(|(count, limit)| *count as usize > *limit)
+        // An output is the value of an operator, and there is one.
+        || header.operators == 0
+        || header.outputs == 0
+        || header.inputs == 0 && (header.inputs_root, header.input_bytes) != (merkle::EMPTY_LEAF, 0)
+        || header.parameters == 0 && header.parameters_root != merkle::EMPTY_LEAF
+}
+
+/// Whether one of these leaves of a program, or two of them together, break a rule.
+fn leaves_are_flawed(header: &ProgramHeader, leaves: &[Placed]) -> bool {
+    leaves.iter().any(|leaf| is_flawed(header, leaf))
+        || leaves.iter().any(|a| leaves.iter().any(|b| clash(a, b)))
+}
+
+/// Whether a leaf breaks a rule by itself.
+fn is_flawed(header: &ProgramHeader, placed: &Placed) -> bool {
+    let Some(leaf) = &placed.leaf else {
+        return true;
+    };
+    let Some((own, running)) = sums(leaf) else {
+        return true;
+    };
+    let sum = match placed.list {
+        List::Inputs => Some(header.input_bytes),
+        List::Operators => Some(header.units),
+        List::Outputs => Some(header.output_bytes),
+        List::Parameters => None,
+    };
+    let last = header.count(placed.list).checked_sub(1);
+    (placed.index == 0 && own != running)
+        || (last == Some(placed.index) && sum.is_some_and(|sum| sum != running))
+        || match leaf {
+            Leaf::Type(_) => false,
+            Leaf::Operator(leaf) => leaf.operands.iter().any(|(operand, _)| match *operand {
+                Operand::Input(i) => u32::from(i) >= header.inputs,
+                Operand::Parameter(i) => i >= header.parameters,
+                Operand::Value(i) => i >= placed.index,
+            }),
+            Leaf::Output(leaf) => {
+                leaf.name.is_empty() || leaf.name.len() > MAX_NAME || leaf.value >= header.operators
+            }
+        }
+}
+
+/// What a leaf adds to its list's sum, and the sum up to and including it as it says; `None` if it is an
+/// operator's that fails its check or says another result.
+fn sums(leaf: &Leaf) -> Option<(u64, u64)> {
+    match leaf {
+        Leaf::Type(leaf) => Some((leaf.ty.bytes(), leaf.running_bytes)),
+        Leaf::Output(leaf) => Some((leaf.ty.bytes(), leaf.running_bytes)),
+        Leaf::Operator(leaf) => {
+            let types = leaf.operands.iter().map(|(_, ty)| *ty).collect::<Vec<_>>();
+            let checked = check(&leaf.op, &types).ok()?;
+            (checked.result == leaf.result).then_some((checked.units, leaf.running_units))
+        }
+    }
+}
+
+/// Whether `b` breaks a rule beside `a`, which it follows or refers to.
+fn clash(a: &Placed, b: &Placed) -> bool {
+    let (Some(a_leaf), Some(b_leaf)) = (&a.leaf, &b.leaf) else {
+        // Flawed by itself.
+        return false;
+    };
+    if a.list == b.list
+        && a.index.checked_add(1) == Some(b.index)
+        && let (Some((_, before)), Some((own, running))) = (sums(a_leaf), sums(b_leaf))
+        && before.checked_add(own) != Some(running)
+    {
+        return true;
+    }
+    match (a_leaf, b_leaf) {
+        (Leaf::Output(one), Leaf::Output(other)) => a.index != b.index && one.name == other.name,
+        (Leaf::Operator(leaf), Leaf::Output(output)) => {
+            output.value == a.index && output.ty != leaf.result
+        }
+        (Leaf::Type(TypeLeaf { ty: defined, .. }), Leaf::Operator(leaf))
+        | (
+            Leaf::Operator(OperatorLeaf {
+                result: defined, ..
+            }),
+            Leaf::Operator(leaf),
+        ) => {
+            let mut operands = leaf.operands.iter();
+            operands.any(|(operand, ty)| place(*operand) == (a.list, a.index) && ty != defined)
+        }
+        _ => false,
+    }
+}
+
+/// The leaf that an operand is defined in.
+fn place(operand: Operand) -> (List, u32) {
+    match operand {
+        Operand::Input(index) => (List::Inputs, u32::from(index)),
+        Operand::Parameter(index) => (List::Parameters, index),
+        Operand::Value(index) => (List::Operators, index),
+    }
+}
