@@ -6,6 +6,7 @@
 //! that lies, or forgets, can delay the reader but not mislead it.
 
 use crate::accounts;
+use crate::history;
 use crate::pda;
 use crate::rpc::{Rpc, RpcError, Severity};
 use anchor_lang::Discriminator;
@@ -14,17 +15,10 @@ use assay_ledger::inbox::{Message, MessageKind, chain_next};
 use assay_ledger::state::InboxHead;
 use settlement::constants::PAGE_ENTRIES;
 use settlement::state::Rollup;
-use solana_client::rpc_client::GetConfirmedSignaturesForAddress2Config;
-use solana_commitment_config::CommitmentConfig;
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
-use solana_transaction_status_client_types::{
-    EncodedConfirmedTransactionWithStatusMeta, UiInstruction,
-};
+use solana_transaction_status_client_types::EncodedConfirmedTransactionWithStatusMeta;
 use std::collections::HashSet;
-
-/// Signatures that a node gives at a time.
-const SIGNATURES: usize = 1_000;
 
 /// A message as L1 has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,39 +177,11 @@ impl Reader {
     /// Adds the messages of all new transactions that touched the page.
     async fn gather(&mut self, rpc: &Rpc, page: u64) -> Result<(), InboxError> {
         let address = pda::inbox_page(&self.rollup, page);
-        let mut signatures = Vec::new();
-        let mut before = None;
-        loop {
-            let part = rpc
-                .retry(|| {
-                    rpc.client().get_signatures_for_address_with_config(
-                        &address,
-                        GetConfirmedSignaturesForAddress2Config {
-                            before,
-                            until: None,
-                            limit: Some(SIGNATURES),
-                            commitment: Some(CommitmentConfig::confirmed()),
-                        },
-                    )
-                })
-                .await?;
-            let count = part.len();
-            for status in part {
-                let Ok(signature) = status.signature.parse::<Signature>() else {
-                    continue;
-                };
-                before = Some(signature);
-                if status.err.is_none() {
-                    signatures.push(signature);
-                }
-            }
-            if count < SIGNATURES {
-                break;
-            }
-        }
+        let entries = history::all(rpc, &address, None).await?;
         // Oldest first.
-        for signature in signatures.into_iter().rev() {
-            if self.seen.contains(&signature) {
+        for entry in entries.into_iter().rev() {
+            let signature = entry.signature;
+            if entry.failed || self.seen.contains(&signature) {
                 continue;
             }
             if let Some(transaction) = rpc.transaction(&signature).await? {
@@ -339,50 +305,14 @@ fn enqueued(
     rollup: &Pubkey,
     page: &Pubkey,
 ) -> Vec<(Pubkey, Vec<u8>)> {
-    let Some(decoded) = transaction.transaction.transaction.decode() else {
-        return Vec::new();
-    };
-    let Some(meta) = &transaction.transaction.meta else {
-        return Vec::new();
-    };
-    let mut keys = decoded.message.static_account_keys().to_vec();
-    let loaded: Option<solana_transaction_status_client_types::UiLoadedAddresses> =
-        meta.loaded_addresses.clone().into();
-    if let Some(loaded) = loaded {
-        let all = loaded.writable.iter().chain(&loaded.readonly);
-        keys.extend(all.map(|key| key.parse::<Pubkey>().unwrap_or_default()));
-    }
-    let inner: Option<Vec<_>> = meta.inner_instructions.clone().into();
-    let inner = inner.unwrap_or_default();
-    let mut found = Vec::new();
-    let mut look = |program: u8, accounts: &[u8], data: &[u8]| {
-        let key = |i: u8| keys.get(usize::from(i)).copied().unwrap_or_default();
-        let account = |i: usize| accounts.get(i).map(|i| key(*i)).unwrap_or_default();
-        // The accounts of `enqueue`: payer, sender, rollup, page, system program.
-        if key(program) != settlement::ID || account(2) != *rollup || account(3) != *page {
-            return;
-        }
-        if let Some(payload) = payload(data) {
-            found.push((account(1), payload));
-        }
-    };
-    for (i, instruction) in decoded.message.instructions().iter().enumerate() {
-        look(
-            instruction.program_id_index,
-            &instruction.accounts,
-            &instruction.data,
-        );
-        for group in inner.iter().filter(|g| usize::from(g.index) == i) {
-            for instruction in &group.instructions {
-                if let UiInstruction::Compiled(c) = instruction
-                    && let Ok(data) = bs58::decode(&c.data).into_vec()
-                {
-                    look(c.program_id_index, &c.accounts, &data);
-                }
-            }
-        }
-    }
-    found
+    // The accounts of `enqueue`: payer, sender, rollup, page, system program.
+    history::calls(transaction)
+        .into_iter()
+        .filter(|call| {
+            call.program == settlement::ID && call.account(2) == *rollup && call.account(3) == *page
+        })
+        .filter_map(|call| Some((call.account(1), payload(&call.data)?)))
+        .collect()
 }
 
 /// The payload in the data of an `enqueue` instruction.

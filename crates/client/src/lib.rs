@@ -2,8 +2,10 @@
 
 pub mod accounts;
 pub mod api;
+pub mod batches;
 pub mod bundle;
 pub mod deploy;
+pub mod history;
 pub mod http;
 pub mod inbox;
 pub mod instructions;

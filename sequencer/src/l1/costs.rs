@@ -7,30 +7,29 @@ use super::error::L1Error;
 use crate::store::Store;
 use crate::store::records::{L1Record, L1Step};
 use anchor_lang::Discriminator;
-use assay_client::{pda, wire};
+use assay_client::{history, pda};
 use settlement::instruction::{CloseData, OpenData, PostBatch, SealData, WriteChunks};
-use solana_client::rpc_client::GetConfirmedSignaturesForAddress2Config;
 use solana_message::VersionedMessage;
-use solana_signature::Signature;
 use solana_signer::Signer;
 use std::collections::HashSet;
-
-/// Signatures that a node gives at a time.
-const SIGNATURES: usize = 1_000;
 
 /// Notes the L1 transactions of batch `number` that the store does not have. Lamports and bytes
 /// of those that it had not.
 pub async fn complete(l1: &L1, store: &Store, number: u64) -> Result<(u64, u64), L1Error> {
     let known: HashSet<[u8; 64]> = store.l1(number)?.into_iter().map(|(s, _)| s).collect();
-    let mut missing = signatures(l1, number).await?;
-    missing.retain(|signature| !known.contains(signature.as_array()));
+    let address = pda::batch_data(&l1.key.pubkey(), number);
+    // Failed ones too: they were paid.
+    let entries = history::all(l1.rpc(), &address, None).await?;
     let mut found = (0u64, 0u64);
-    for signature in missing {
+    for signature in entries.into_iter().rev().map(|entry| entry.signature) {
+        if known.contains(signature.as_array()) {
+            continue;
+        }
         let Some(transaction) = l1.rpc().transaction(&signature).await? else {
             continue;
         };
-        let decoded = transaction.transaction.transaction.decode();
-        let (Some(decoded), Some(meta)) = (decoded, transaction.transaction.meta) else {
+        let (lamports, bytes) = history::cost(&transaction);
+        let Some(decoded) = transaction.transaction.transaction.decode() else {
             continue;
         };
         let Some(step) = step(&decoded.message) else {
@@ -40,47 +39,14 @@ pub async fn complete(l1: &L1, store: &Store, number: u64) -> Result<(u64, u64),
         let record = L1Record {
             order: 0,
             step,
-            lamports: meta.fee,
-            bytes: wire::bytes_of(&decoded.message) as u64,
+            lamports,
+            bytes,
         };
         found.0 = found.0.saturating_add(record.lamports);
         found.1 = found.1.saturating_add(record.bytes);
         store.note_l1(number, signature.as_array(), record)?;
     }
     Ok(found)
-}
-
-/// The signatures of all transactions that named the batch's data account, failed ones too: they
-/// were paid. Oldest first.
-async fn signatures(l1: &L1, number: u64) -> Result<Vec<Signature>, L1Error> {
-    let address = pda::batch_data(&l1.key.pubkey(), number);
-    let rpc = l1.rpc();
-    let mut all = Vec::new();
-    loop {
-        let part = rpc
-            .retry(|| {
-                rpc.client().get_signatures_for_address_with_config(
-                    &address,
-                    GetConfirmedSignaturesForAddress2Config {
-                        before: all.last().copied(),
-                        until: None,
-                        limit: Some(SIGNATURES),
-                        commitment: Some(rpc.client().commitment()),
-                    },
-                )
-            })
-            .await?;
-        let count = part.len();
-        all.extend(
-            part.iter()
-                .filter_map(|s| s.signature.parse::<Signature>().ok()),
-        );
-        if count < SIGNATURES {
-            break;
-        }
-    }
-    all.reverse();
-    Ok(all)
 }
 
 /// What a transaction of ours did for the batch.
