@@ -2,7 +2,7 @@
 
 mod common;
 
-use assay_ledger::batch::{Difference, Run, assemble, replay, tx_leaf};
+use assay_ledger::batch::{Difference, NoOutputs, Run, assemble, derive, replay, tx_leaf, tx_root};
 use assay_ledger::header::Header;
 use assay_ledger::inbox::{Job, MessageKind};
 use assay_ledger::request::Action;
@@ -268,4 +268,49 @@ fn another_output_is_another_leaf() {
     };
     assert_eq!(Env::from(&made.header), env);
     assert!(replay(&mut state, &PARENT, &made.header, &made.data, run).is_ok());
+}
+
+#[test]
+fn what_follows_from_the_data_ends_where_a_transaction_may_not_be_there() {
+    let made = made();
+    let transactions = codec::decode_all(&made.data).unwrap();
+    let mut state = made.before.clone();
+    let before = state.components();
+    let all = derive(&mut state, &made.header, &transactions, run).unwrap();
+    assert_eq!((all.results.len(), all.fault), (44, None));
+    let leaves: Vec<Hash> = transactions
+        .iter()
+        .zip(&all.results)
+        .map(|(tx, result)| tx_leaf(tx, result))
+        .collect();
+    assert_eq!(tx_root(&leaves), made.header.tx_root);
+
+    // Whatever the header says of the leaves and of the state after it, as much follows.
+    let mut header = made.header;
+    header.tx_root = [1; 32];
+    header.state.accounts.root = [1; 32];
+    let same = derive(&mut state, &header, &transactions, run).unwrap();
+    assert_eq!(same, all);
+
+    let mut forged = transactions.clone();
+    let Transaction::Infer { signature, .. } = &mut forged[9] else {
+        panic!()
+    };
+    signature[40] ^= 1;
+    let part = derive(&mut state, &made.header, &forged, run).unwrap();
+    assert_eq!(part.results, all.results[..9]);
+    assert_eq!(part.runs, all.runs[..part.runs.len()]);
+    assert!(part.runs.iter().all(|run| run.index < 9) && all.runs.len() > part.runs.len());
+    assert_eq!(part.fault, Some(Fault::Invalid(Invalid::Signature)));
+
+    let none = derive(&mut state, &made.header, &transactions, |_: &[Run]| {
+        Ok::<_, String>(Vec::new())
+    });
+    assert_eq!(none, Err(NoOutputs::Count));
+    let failed = derive(&mut state, &made.header, &transactions, |_: &[Run]| {
+        Err("no device")
+    });
+    assert_eq!(failed, Err(NoOutputs::Failed("no device")));
+    assert_eq!(state.components(), before);
+    assert_eq!(state.next_message(), made.before.next_message());
 }

@@ -1,0 +1,271 @@
+//! Doing a batch again.
+
+use super::*;
+use crate::inbox::{Job, MessageKind};
+use crate::signature::{Assumed, Collect, Each, Verify};
+use crate::store::FullState;
+use crate::transition::{Fault, apply_with};
+use borsh::BorshDeserialize;
+use std::collections::HashMap;
+
+/// A run of a model whose outputs a batch's replay needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Index of the transaction in the batch.
+    pub index: u32,
+    /// The program.
+    pub program_root: Hash,
+    /// The parameters.
+    pub parameters_root: Hash,
+    /// The bytes of all inputs.
+    pub input: Vec<u8>,
+}
+
+/// What a batch's replay gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// The transactions with their results, in order.
+    pub records: Vec<(Transaction, TxResult)>,
+    /// Their leaves.
+    pub leaves: Vec<Hash>,
+}
+
+/// Where a batch differs from what its data and its parent say it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Difference<E> {
+    /// It was made on top of another batch.
+    #[error("the batch's parent is another")]
+    Parent,
+    /// It was made under other rules, or with another codec.
+    #[error("the batch is of another version")]
+    Version,
+    /// It has more records or bytes than its parameters allow.
+    #[error("the batch is larger than its parameters allow")]
+    Limits,
+    /// The data given is not what the header commits to: other data is needed.
+    #[error("this is not the data of the batch")]
+    NotItsData,
+    /// The data is malformed.
+    #[error("the batch's data is malformed")]
+    Malformed,
+    /// A transaction may not be there, or the state does not know a message.
+    #[error("transaction {index} may not be there: {fault}")]
+    Transaction {
+        /// Its index.
+        index: u32,
+        /// Why.
+        fault: Fault,
+    },
+    /// The transaction root is another: a result differs.
+    #[error("the batch's transaction root is not that of its transactions and their results")]
+    TxRoot,
+    /// The state after it is another.
+    #[error("the batch's state is not the one after its transactions")]
+    State,
+    /// The models could not be run.
+    #[error("the models could not be run: {0}")]
+    Outputs(E),
+    /// The models' runs did not give one output root each.
+    #[error("there is not one output root for each run")]
+    OutputCount,
+}
+
+/// Does the batch of `header` again on `state`, the state after its parent, to which the
+/// messages it consumes have been [added](FullState::push_message). `outputs` runs the models:
+/// for all runs of the batch at once, one output root each, in order.
+///
+/// If everything is as the header says, `state` is the one after the batch; otherwise it stays
+/// as it was.
+pub fn replay<E>(
+    state: &mut FullState,
+    parent: &Hash,
+    header: &Header,
+    data: &[u8],
+    outputs: impl FnOnce(&[Run]) -> Result<Vec<Hash>, E>,
+) -> Result<Replayed, Difference<E>> {
+    if header.parent != *parent {
+        return Err(Difference::Parent);
+    }
+    if header.rules != RULES_VERSION || header.codec != codec::VERSION {
+        return Err(Difference::Version);
+    }
+    let params = &header.params;
+    if header.tx_count > params.max_records || header.data_len > params.max_data {
+        return Err(Difference::Limits);
+    }
+    if data.len() as u64 != u64::from(header.data_len) || data_root(data) != header.data_root {
+        return Err(Difference::NotItsData);
+    }
+    let transactions = codec::decode_all(data).map_err(|_| Difference::Malformed)?;
+    if transactions.len() as u64 != u64::from(header.tx_count) {
+        return Err(Difference::Malformed);
+    }
+    let (runs, count, fault) = runs(state, header, &transactions);
+    if let Some(fault) = fault {
+        let index = count as u32;
+        return Err(Difference::Transaction { index, fault });
+    }
+    let roots = outputs_of(&runs, outputs)?;
+
+    let checkpoint = state.checkpoint();
+    // The signatures have been verified over the same bytes.
+    let (results, fault) = walk(state, header, &transactions, &roots, &mut Assumed);
+    let index = results.len() as u32;
+    let records: Vec<_> = transactions.into_iter().zip(results).collect();
+    let leaves: Vec<Hash> = records.iter().map(|(tx, r)| tx_leaf(tx, r)).collect();
+    let difference = if let Some(fault) = fault {
+        Some(Difference::Transaction { index, fault })
+    } else if tx_root(&leaves) != header.tx_root {
+        Some(Difference::TxRoot)
+    } else if state.components() != header.state {
+        Some(Difference::State)
+    } else {
+        None
+    };
+    match difference {
+        Some(difference) => {
+            state.rollback(checkpoint);
+            Err(difference)
+        }
+        None => {
+            state.release(checkpoint);
+            Ok(Replayed { records, leaves })
+        }
+    }
+}
+
+/// What follows from a batch's transactions and the state before them, whatever its header says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Derived {
+    /// The results of the transactions, up to the first that may not be there.
+    pub results: Vec<TxResult>,
+    /// The models' runs among these.
+    pub runs: Vec<Run>,
+    /// Why the next one may not be there, if there is one.
+    pub fault: Option<Fault>,
+}
+
+/// The outputs of a batch's runs are not to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoOutputs<E> {
+    /// The models could not be run.
+    #[error("the models could not be run: {0}")]
+    Failed(E),
+    /// The models' runs did not give one output root each.
+    #[error("there is not one output root for each run")]
+    Count,
+}
+
+impl<E> From<NoOutputs<E>> for Difference<E> {
+    fn from(error: NoOutputs<E>) -> Self {
+        match error {
+            NoOutputs::Failed(e) => Self::Outputs(e),
+            NoOutputs::Count => Self::OutputCount,
+        }
+    }
+}
+
+/// Derives what the batch of `header` should have said of its `transactions`, as far as they may be there.
+/// `state` is the one after its parent, to which the messages that it consumes have been
+/// [added](FullState::push_message), and stays as it is. `outputs` runs the models, as for [`replay`].
+pub fn derive<E>(
+    state: &mut FullState,
+    header: &Header,
+    transactions: &[Transaction],
+    outputs: impl FnOnce(&[Run]) -> Result<Vec<Hash>, E>,
+) -> Result<Derived, NoOutputs<E>> {
+    let (runs, count, fault) = runs(state, header, transactions);
+    let roots = outputs_of(&runs, outputs)?;
+    let checkpoint = state.checkpoint();
+    let good = transactions.get(..count).unwrap_or_default();
+    let (results, _) = walk(state, header, good, &roots, &mut Assumed);
+    state.rollback(checkpoint);
+    Ok(Derived {
+        results,
+        runs,
+        fault,
+    })
+}
+
+/// The output root of each run, by its transaction's index.
+fn outputs_of<E>(
+    runs: &[Run],
+    outputs: impl FnOnce(&[Run]) -> Result<Vec<Hash>, E>,
+) -> Result<HashMap<u32, Hash>, NoOutputs<E>> {
+    let roots = outputs(runs).map_err(NoOutputs::Failed)?;
+    if roots.len() != runs.len() {
+        return Err(NoOutputs::Count);
+    }
+    Ok(runs.iter().map(|run| run.index).zip(roots).collect())
+}
+
+/// The models' runs of a batch up to the first transaction that may not be there, that one's index (or
+/// their number), and why. All signatures have been verified. Which models run does not depend on what they
+/// give, so that they can all run together.
+fn runs(
+    state: &mut FullState,
+    header: &Header,
+    transactions: &[Transaction],
+) -> (Vec<Run>, usize, Option<Fault>) {
+    let none = HashMap::new();
+    let mut inputs = HashMap::new();
+    let cursor = state.heads().inbox.cursor;
+    let consumed = transactions
+        .iter()
+        .enumerate()
+        .filter(|(_, tx)| matches!(tx, Transaction::Inbox | Transaction::DeclineJob));
+    for (at, (i, _)) in consumed.enumerate() {
+        let message = state.message(cursor.saturating_add(at as u64));
+        let job = message.filter(|m| m.kind == MessageKind::Job);
+        if let Some(Ok(job)) = job.map(|m| Job::try_from_slice(&m.payload)) {
+            inputs.insert(i, job.input);
+        }
+    }
+
+    let mut signatures = Collect::default();
+    let checkpoint = state.checkpoint();
+    let mut walked = walk(state, header, transactions, &none, &mut signatures);
+    state.rollback(checkpoint);
+    if !signatures.all_good() {
+        // Which one it is, is found one by one.
+        let checkpoint = state.checkpoint();
+        walked = walk(state, header, transactions, &none, &mut Each);
+        state.rollback(checkpoint);
+    }
+    let (results, fault) = walked;
+    let ran = transactions.iter().zip(&results).enumerate();
+    let runs = ran
+        .filter(|(_, (_, result))| result.program_root != [0; 32])
+        .map(|(i, (tx, result))| Run {
+            index: i as u32,
+            program_root: result.program_root,
+            parameters_root: result.parameters_root,
+            input: match tx {
+                Transaction::Infer { input, .. } => input.clone(),
+                _ => inputs.remove(&i).unwrap_or_default(),
+            },
+        })
+        .collect();
+    (runs, results.len(), fault)
+}
+
+/// Applies the transactions to `state`: their results, and why the next one may not be there.
+fn walk(
+    state: &mut FullState,
+    header: &Header,
+    transactions: &[Transaction],
+    outputs: &HashMap<u32, Hash>,
+    verify: &mut impl Verify,
+) -> (Vec<TxResult>, Option<Fault>) {
+    let env = Env::from(header);
+    state.start_batch();
+    let mut results = Vec::with_capacity(transactions.len());
+    for (i, tx) in (0u32..).zip(transactions) {
+        let output_root = outputs.get(&i).copied().unwrap_or_default();
+        match apply_with(state, &env, tx, output_root, verify) {
+            Ok(result) => results.push(result),
+            Err(fault) => return (results, Some(fault)),
+        }
+    }
+    (results, None)
+}
