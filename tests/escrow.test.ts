@@ -41,12 +41,13 @@ describe("escrow", () => {
       network.escrow.programId,
     )[0];
 
-  const create = async (nonce: number, change: { deadline?: number; model?: number; input?: Buffer } = {}) => {
+  const create = async (nonce: number, change: { deadline?: number; model?: number; program?: number[]; input?: Buffer } = {}) => {
     const slot = await network.provider.connection.getSlot("confirmed");
     return network.escrow.methods
       .createJob({
         nonce: new BN(nonce),
         model: change.model ?? 9_999,
+        programRoot: change.program ?? Array(32).fill(0),
         input: change.input ?? Buffer.alloc(64),
         maxPrice: new BN(LAMPORTS_PER_SOL),
         deadline: new BN(change.deadline ?? slot + 100_000),
@@ -115,6 +116,7 @@ describe("escrow", () => {
     await network.assay("model", "import", "models/digits/digits-int8.onnx", "--output", bundle);
     await network.assay("deposit", "2");
     const deployed = await network.assay<{ index: number }>("model", "deploy", bundle, "--price", "0.001");
+    const model = await network.api<{ program_root: string }>(`/v1/models/${deployed.index}`);
     const price = LAMPORTS_PER_SOL / 1_000;
     // The first held-out image: after 24 bytes of header.
     const input = readFileSync("models/digits/heldout.bin").subarray(24, 24 + 64);
@@ -123,7 +125,7 @@ describe("escrow", () => {
       ...["infer", String(deployed.index), "--bytes", network.file("input.bin"), "--bundle", bundle],
     );
 
-    await create(1, { model: deployed.index, input });
+    await create(1, { model: deployed.index, program: hash(model.program_root), input });
     const view = await until("the job's result", async () => {
       const view = await network.api<JobView>(`/v1/jobs/${job(1).toBase58()}`);
       return view.settleable && view;

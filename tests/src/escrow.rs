@@ -171,6 +171,7 @@ impl TestRollup {
         CreateJobArgs {
             nonce,
             model: 0,
+            program_root: [4; 32],
             input: vec![5; 64],
             max_price: 2_000_000,
             deadline: deadline.expect("small numbers"),

@@ -107,6 +107,7 @@ fn create_job_locks_the_limit_and_tells_l2() {
     );
     assert_eq!((state.client, state.rollup), (client.pubkey(), r.address));
     assert_eq!((state.nonce, state.message, state.model), (3, 0, 0));
+    assert_eq!(state.program_root, [4; 32]);
     assert_eq!((state.max_price, state.output_bytes), (2_000_000, 64));
     let account = r.svm.account(&address).unwrap();
     assert_eq!(account.data.len(), Job::size(64));
@@ -122,6 +123,7 @@ fn create_job_locks_the_limit_and_tells_l2() {
     let payload = encode(&inbox::Job {
         job: address.to_bytes(),
         model: 0,
+        program_root: [4; 32],
         max_price: 2_000_000,
         output_bytes: 64,
         input: args.input,

@@ -25,6 +25,7 @@ fn job(input: usize) -> Vec<u8> {
     encode(&Job {
         job: [6; 32],
         model: 1,
+        program_root: [7; 32],
         max_price: 9,
         output_bytes: 4,
         input: vec![8; input],

@@ -11,7 +11,7 @@ use crate::wallet::Wallet;
 use ::escrow::CreateJobArgs;
 use ::escrow::constants::DEADLINE_MARGIN;
 use assay_ledger::inbox::Forced;
-use assay_ledger::{Key, SOL};
+use assay_ledger::{Hash, Key, SOL};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 
@@ -55,6 +55,8 @@ impl L1Error {
 pub struct JobOrder {
     /// Index of the model.
     pub model: u32,
+    /// The model's program: nothing else runs, whatever is at the index by then.
+    pub program_root: Hash,
     /// The model's inputs one after the other, at most 512 bytes.
     pub input: Vec<u8>,
     /// The most that may be charged, in lamports; all of it is locked.
@@ -182,6 +184,7 @@ impl L1 {
         let args = CreateJobArgs {
             nonce,
             model: job.model,
+            program_root: job.program_root,
             input: job.input.clone(),
             max_price: job.max_price,
             deadline: self.rpc().slot().await?.saturating_add(wait),

@@ -46,6 +46,8 @@ pub struct Job {
     pub job: Key,
     /// Index of the model.
     pub model: u32,
+    /// The model's program: after a revert the index may be another's model, which is not run.
+    pub program_root: Hash,
     /// The most that may be charged, in lamports.
     pub max_price: u64,
     /// Bytes of the output that the job has room for.

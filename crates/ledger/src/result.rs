@@ -65,7 +65,7 @@ pub enum Status {
     /// There are 2^32 messages in the outbox.
     #[error("there is no room in the outbox")]
     OutboxFull = 5,
-    /// A job names a model that does not exist.
+    /// A job names a model that does not exist, or one of another program than the job's.
     #[error("there is no such model")]
     NoSuchModel = 6,
     /// The model's blobs may not have been fetched by everybody yet.

@@ -43,6 +43,7 @@ fn made() -> Made {
         let job = Job {
             job: [70; 32],
             model,
+            program_root: before.model(model).unwrap().program_root,
             max_price: 100,
             output_bytes: 40,
             input: vec![9; DIGITS],

@@ -106,6 +106,11 @@ impl World {
                 &Job {
                     job: [a; 32],
                     model: u32::from(b % 4),
+                    program_root: self
+                        .state
+                        .model(u32::from(b % 4))
+                        .filter(|_| f % 8 != 0)
+                        .map_or([f; 32], |m| m.program_root),
                     max_price: price(c),
                     output_bytes: u32::from(e % 8),
                     input: vec![f; usize::from(e % 5)],

@@ -30,6 +30,7 @@ fn made() -> Made {
     let job = Job {
         job: [70; 32],
         model: 0,
+        program_root: state.model(0).unwrap().program_root,
         max_price: 100,
         output_bytes: 40,
         input: vec![9; DIGITS],

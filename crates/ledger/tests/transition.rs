@@ -38,6 +38,7 @@ fn job(model: u32, max_price: u64, output_bytes: u32, input: usize) -> Message {
     let job = Job {
         job: [77; 32],
         model,
+        program_root: program(10, DIGITS as u64, 40).root(),
         max_price,
         output_bytes,
         input: vec![1; input],
@@ -562,6 +563,31 @@ fn an_owner_forces_from_l1() {
         let result = inbox(&mut state, &env, forced(message));
         assert_eq!(result, failed(Status::NoAccount));
     }
+}
+
+/// After a revert the index of the model that the client chose can be another's: his program is not
+/// run, and he is not paid.
+#[test]
+fn a_job_runs_no_other_program_than_its_own() {
+    let (mut state, env) = (small(), env(2));
+    let job = Job {
+        job: [77; 32],
+        model: 0,
+        program_root: program(10, DIGITS as u64, 41).root(),
+        max_price: 100,
+        output_bytes: 41,
+        input: vec![1; DIGITS],
+    };
+    let result = inbox(&mut state, &env, message(MessageKind::Job, &job));
+    assert_eq!(result, TxResult::plain(Status::NoSuchModel));
+    assert!(matches!(
+        state.outbox_leaf(0),
+        Some(OutboxLeaf::JobResult {
+            done: false,
+            price: 0,
+            ..
+        })
+    ));
 }
 
 #[test]

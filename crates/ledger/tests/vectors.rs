@@ -263,6 +263,7 @@ fn messages(v: &mut Vectors) {
     let job = Job {
         job: key(10),
         model: 2,
+        program_root: key(11),
         max_price: 9_000,
         output_bytes: 40,
         input: vec![1, 2, 3],

@@ -17,6 +17,8 @@ pub struct JobCreated {
     pub message: u64,
     /// Index of the model.
     pub model: u32,
+    /// Its program.
+    pub program_root: [u8; 32],
     /// The most that may be charged, in lamports.
     pub max_price: u64,
     /// The last slot before a refund is possible.

@@ -4,7 +4,7 @@ use super::Global;
 use super::context::{Context, PATIENCE, final_proof, parse_amount, parse_key, show_amount};
 use super::output::table;
 use anyhow::{Context as _, Result};
-use assay_client::api::{Base64, Key32};
+use assay_client::api::{Base64, Hash32, Key32};
 use assay_client::l1::JobOrder;
 use assay_client::l2::wait;
 use clap::{Args, Subcommand};
@@ -30,6 +30,10 @@ enum Command {
     Create {
         /// The model's index.
         model: u32,
+        /// The root of the model's program, in hex: what the API says if absent. The job is declined
+        /// where the model at the index has another by then.
+        #[arg(long)]
+        program: Option<Hash32>,
         /// A file with the inputs' bytes, at most 512.
         #[arg(long)]
         bytes: PathBuf,
@@ -83,6 +87,7 @@ impl Arguments {
         let job = match self.command {
             Command::Create {
                 model,
+                program,
                 bytes,
                 max_price,
                 output_bytes,
@@ -90,8 +95,13 @@ impl Arguments {
                 feed,
                 deadline,
             } => {
+                let program_root = match program {
+                    Some(root) => root.0,
+                    None => context.api().model(model).await?.program_root.0,
+                };
                 let order = JobOrder {
                     model,
+                    program_root,
                     input: std::fs::read(&bytes)
                         .with_context(|| format!("cannot read {}", bytes.display()))?,
                     max_price: parse_amount(&max_price, 9)?,
@@ -145,7 +155,8 @@ impl Arguments {
 fn value(address: &Pubkey, job: &Job) -> serde_json::Value {
     json!({
         "job": address.to_string(), "status": format!("{:?}", job.status).to_lowercase(),
-        "client": job.client.to_string(), "model": job.model, "message": job.message,
+        "client": job.client.to_string(), "model": job.model,
+        "program_root": hex::encode(job.program_root), "message": job.message,
         "max_price": job.max_price, "price": job.price, "deadline": job.deadline,
         "model_version": job.model_version, "output": Base64(job.output.data.clone()),
     })
@@ -157,6 +168,7 @@ fn show(address: &Pubkey, job: &Job) -> String {
         ("status", format!("{:?}", job.status).to_lowercase()),
         ("client", job.client.to_string()),
         ("model", job.model.to_string()),
+        ("program", hex::encode(job.program_root)),
         ("limit", format!("{} SOL", show_amount(job.max_price, 9))),
         ("charged", format!("{} SOL", show_amount(job.price, 9))),
         ("deadline", format!("slot {}", job.deadline)),

@@ -248,6 +248,7 @@ impl Demo {
             .l1
             .create_job(&JobOrder {
                 model: model.index,
+                program_root: model.program_root.0,
                 input: digits.inputs[0].clone(),
                 max_price: JOB_LIMIT,
                 output_index: digits.class_output as u32,

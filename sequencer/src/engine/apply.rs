@@ -166,7 +166,8 @@ impl Ledger {
         }
         let job = Job::try_from_slice(&message.payload).ok()?;
         let model = self.state.model(job.model)?;
-        let fits = job.input.len() as u64 == u64::from(model.input_bytes);
+        let fits = model.program_root == job.program_root
+            && job.input.len() as u64 == u64::from(model.input_bytes);
         (fits && model.price <= job.max_price).then_some(JobRun {
             model: (model.program_root, model.parameters_root),
             units: model.units,

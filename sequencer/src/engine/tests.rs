@@ -525,6 +525,7 @@ async fn jobs_from_l1_run_or_are_declined() {
         let job = Job {
             job: [name; 32],
             model: 0,
+            program_root: world.model.program.root(),
             max_price,
             output_bytes: 4_096,
             input: world.input(3),
@@ -592,6 +593,7 @@ async fn a_job_whose_blobs_are_gone_is_declined_and_an_inference_is_refused() {
     let job = Job {
         job: [100; 32],
         model: 0,
+        program_root: root,
         max_price: PRICE,
         output_bytes: 4_096,
         input: world.input(3),

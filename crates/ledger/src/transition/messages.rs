@@ -187,7 +187,8 @@ fn accept(
     decline: bool,
 ) -> Result<Accepted, Stop> {
     let model = match expand::model(state, job.model) {
-        Ok(model) => model,
+        Ok(model) if model.program_root == job.program_root => model,
+        Ok(_) => return Err(Stop::Failed(Status::NoSuchModel)),
         Err(Fault::Invalid(_)) => return Err(Stop::Failed(Status::NoSuchModel)),
         Err(Fault::NoAccess(e)) => return Err(e.into()),
     };

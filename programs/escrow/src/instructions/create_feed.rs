@@ -74,6 +74,7 @@ impl CreateFeed<'_> {
             job: Pubkey::default(),
             message: 0,
             model: 0,
+            program_root: [0; 32],
             model_version: 0,
             slot: 0,
             output: Output::default(),

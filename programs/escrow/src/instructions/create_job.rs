@@ -19,6 +19,9 @@ pub struct CreateJobArgs {
     pub nonce: u64,
     /// Index of the model.
     pub model: u32,
+    /// The model's program. A revert on L2 may give the index to another model: a job is declined
+    /// where the model at its index has another program.
+    pub program_root: [u8; 32],
     /// The model's inputs one after the other, at most 512 bytes.
     pub input: Vec<u8>,
     /// The most that may be charged, in lamports. All of it is locked.
@@ -153,6 +156,7 @@ impl CreateJob<'_> {
             nonce: args.nonce,
             message,
             model: args.model,
+            program_root: args.program_root,
             max_price: args.max_price,
             deadline: args.deadline,
             output_index: args.output_index,
@@ -182,6 +186,7 @@ impl CreateJob<'_> {
         let payload = borsh::to_vec(&inbox::Job {
             job: accounts.job.key().to_bytes(),
             model: args.model,
+            program_root: args.program_root,
             max_price: args.max_price,
             output_bytes: args.output_bytes,
             input: args.input,
@@ -208,6 +213,7 @@ impl CreateJob<'_> {
             nonce: args.nonce,
             message,
             model: args.model,
+            program_root: args.program_root,
             max_price: args.max_price,
             deadline: args.deadline,
         });

@@ -6,7 +6,8 @@ use crate::errors::EscrowError;
 use anchor_lang::prelude::*;
 
 /// `["feed", client, name]`: the newest output among the client's jobs that named this feed.
-/// Other programs read it; they check `client`, `rollup` and `model`, and how old `slot` is.
+/// Other programs read it; they check `client`, `rollup` and
+/// `program_root` (`model` alone may name another after a revert), and how old `slot` is.
 /// Everything before the output's elements has a fixed place.
 #[account]
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Feed {
     pub message: u64,
     /// Index of the model that ran.
     pub model: u32,
+    /// Its program.
+    pub program_root: [u8; 32],
     /// Its version.
     pub model_version: u64,
     /// L1 slot in which the result was settled.
@@ -60,6 +63,7 @@ impl Feed {
         + 32 // job
         + 8  // message
         + 4  // model
+        + 32 // program_root
         + 8  // model_version
         + 8  // slot
         + Output::size(capacity) // output
@@ -87,6 +91,7 @@ impl Feed {
         self.job = address;
         self.message = job.message;
         self.model = job.model;
+        self.program_root = job.program_root;
         self.model_version = job.model_version;
         self.slot = job.done_slot;
         self.output = job.output.clone();

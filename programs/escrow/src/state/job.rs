@@ -38,6 +38,8 @@ pub struct Job {
     pub message: u64,
     /// Index of the model.
     pub model: u32,
+    /// The model's program; nothing else runs for this job.
+    pub program_root: [u8; 32],
     /// The most that may be charged, in lamports.
     pub max_price: u64,
     /// The last slot before a refund is possible.
@@ -83,6 +85,7 @@ impl Job {
         + 8  // nonce
         + 8  // message
         + 4  // model
+        + 32 // program_root
         + 8  // max_price
         + 8  // deadline
         + 4  // output_index

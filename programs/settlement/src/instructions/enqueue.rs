@@ -11,9 +11,9 @@ use assay_ledger::inbox::{
     Deposit, Forced, Job, MAX_JOB_INPUT, MAX_PAYLOAD, MessageKind, chain_next,
 };
 
-/// Bytes of a job's encoding before its input: job, model, max_price, output_bytes and the
-/// input's length.
-const JOB_HEAD: usize = 32 + 4 + 8 + 4 + 4;
+/// Bytes of a job's encoding before its input: job, model, program_root, max_price,
+/// output_bytes and the input's length.
+const JOB_HEAD: usize = 32 + 4 + 32 + 8 + 4 + 4;
 
 /// Accounts of `enqueue`.
 #[derive(Accounts)]

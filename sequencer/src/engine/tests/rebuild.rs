@@ -381,6 +381,7 @@ impl History {
                 let job = Job {
                     job: [self.jobs; 32],
                     model: 0,
+                    program_root: self.world.model.program.root(),
                     max_price: self.rng.random_range(1..150),
                     output_bytes: 4_096,
                     input: self.world.input(self.jobs),
