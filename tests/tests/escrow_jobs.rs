@@ -8,7 +8,7 @@ use assay_tests::escrow::{Ran, declined, declined_args, job, new};
 use assay_tests::outbox::OutboxTree;
 use assay_tests::rollup::{TestRollup, config, encode};
 use assay_tests::svm::{Wire, accepted, refused};
-use escrow::constants::{DEADLINE_MARGIN, MAX_OUTPUT};
+use escrow::constants::{CLAIM_SLOTS, DEADLINE_MARGIN, MAX_OUTPUT};
 use escrow::errors::EscrowError;
 use escrow::events::{JobClosed, JobCreated, JobDeclined, JobRefunded, JobSettled};
 use escrow::state::{Job, JobStatus};
@@ -577,6 +577,37 @@ fn a_job_that_a_batch_has_consumed_is_not_refunded() {
     refused(s.r.refund_job(s.job), EscrowError::Consumed);
     let args = ran.args(&s.outbox, number.header.number, index, 0);
     accepted(s.r.settle_ran(&ran, args));
+}
+
+/// The result is final and its output withheld by all who have it: the money is not locked for ever.
+#[test]
+fn a_job_that_nobody_settles_is_refunded_at_last() {
+    let mut s = Scene::new();
+    let ran = s.ran();
+    let args = s.finalize(&ran, 0);
+    s.reach_deadline();
+    s.r.svm.warp(CLAIM_SLOTS - 1);
+    refused(s.r.refund_job(s.job), EscrowError::Consumed);
+    s.r.svm.warp(1);
+    let before = s.r.svm.lamports(&s.client.pubkey());
+    accepted(s.r.refund_job(s.job));
+    assert_eq!(s.r.svm.lamports(&s.client.pubkey()), before + 2_000_000);
+    assert_eq!(s.status(), JobStatus::Refunded);
+    // Who kept it to himself comes too late.
+    refused(s.r.settle_ran(&ran, args), EscrowError::JobNotOpen);
+}
+
+#[test]
+fn a_deadline_without_end_does_not_overflow() {
+    let mut s = Scene::new();
+    let client = s.client.insecure_clone();
+    let mut args = s.r.job_args(1);
+    args.deadline = u64::MAX;
+    accepted(s.r.create_job(&client, args));
+    s.r.finalize_outbox(s.outbox.head());
+    s.reach_deadline();
+    let endless = job(&s.r.address, &client.pubkey(), 1);
+    refused(s.r.refund_job(endless), EscrowError::TooEarly);
 }
 
 #[test]

@@ -261,10 +261,11 @@ impl World {
         }
         let job = &self.jobs[n];
         let slot = self.r.svm.slot();
-        let (open, late, consumed) = (
+        let (open, late, consumed, given_up) = (
             job.status == JobStatus::Open,
             slot > job.deadline,
             job.answer.is_some(),
+            slot > job.deadline + CLAIM_SLOTS,
         );
         let outcome = self.r.refund_job(self.jobs[n].address);
         if !open {
@@ -273,14 +274,18 @@ impl World {
         } else if !late {
             refused(outcome, EscrowError::TooEarly);
             self.note("refund, too early");
-        } else if consumed {
+        } else if consumed && !given_up {
             refused(outcome, EscrowError::Consumed);
             self.note("refund, consumed");
         } else {
             accepted(outcome);
             let job = &mut self.jobs[n];
             (job.status, job.done_slot) = (JobStatus::Refunded, slot);
-            self.note("refunded");
+            self.note(if consumed {
+                "refunded, given up"
+            } else {
+                "refunded"
+            });
         }
     }
 
@@ -390,5 +395,5 @@ fn random_histories() {
     // The histories reach every outcome.
     let seen = seen.into_inner();
     println!("{seen:?}");
-    assert_eq!(seen.len(), 14);
+    assert_eq!(seen.len(), 15);
 }

@@ -744,7 +744,7 @@ fn a_full_state_fails_and_loses_nothing() {
             assert_eq!(nonce(&crowded.0, 0, SOL), 1);
         }
     }
-    // A job that cannot be answered is consumed; L1 refunds it.
+    // A job that cannot be answered is consumed; L1 refunds it, long after its deadline.
     let mut crowded = Crowded(small(), outbox, None);
     crowded.0.push_message(job(0, 100, 40, DIGITS));
     let result = apply(&mut crowded, &env, &Transaction::Inbox, [5; 32]).unwrap();

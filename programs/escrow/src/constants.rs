@@ -9,8 +9,9 @@ pub const MAX_OUTPUT: u32 = 2_048;
 /// about a minute.
 pub const DEADLINE_MARGIN: u64 = 150;
 
-/// Slots after settlement during which a payment that could not be made waits for its recipient:
-/// about 30 days. After them it goes back to the client with the job's rent.
+/// Slots during which money waits for who has earned it, about 30 days: a payment that could not be
+/// made, from settlement on; the settlement of a job that a batch has consumed, from its deadline
+/// on. After them it goes back to the client.
 pub const CLAIM_SLOTS: u64 = 6_480_000;
 
 /// Bytes of a feed's name.

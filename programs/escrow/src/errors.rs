@@ -88,7 +88,9 @@ pub enum EscrowError {
     #[msg("the deadline has not passed: wait until the slot after it")]
     TooEarly,
     /// A batch has it.
-    #[msg("a batch has consumed the job: wait until it is final, then settle")]
+    #[msg(
+        "a batch has consumed the job: wait until it is final, then settle; if nobody can, refund it 6,480,000 slots after its deadline"
+    )]
     Consumed,
     /// Nothing is due to the recipient.
     #[msg("nothing is due to this recipient")]

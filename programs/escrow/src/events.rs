@@ -63,7 +63,7 @@ pub struct JobDeclined {
     pub refund: u64,
 }
 
-/// A job was not consumed before its deadline, and refunded.
+/// A job was not consumed before its deadline, or not settled long after it, and refunded.
 #[event]
 pub struct JobRefunded {
     /// The rollup's address.

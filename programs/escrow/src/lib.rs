@@ -4,7 +4,7 @@
 //! * [`payout`]: why a recipient cannot block a verdict
 //!
 //! A job leaves `Open` once: settled (the model ran; sequencer and publisher are paid), declined
-//! (it did not run; refunded), or refunded (no batch had consumed it by its deadline).
+//! (it did not run; refunded), or refunded (no batch had consumed it by its deadline, or nobody settled it long after).
 // Anchor's macros make items without documentation.
 #![allow(missing_docs)]
 

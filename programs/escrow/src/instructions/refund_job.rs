@@ -1,5 +1,6 @@
 //! `refund_job`: gives the payment back after the deadline.
 
+use crate::constants::CLAIM_SLOTS;
 use crate::errors::EscrowError;
 use crate::events::JobRefunded;
 use crate::payout::pay;
@@ -8,14 +9,19 @@ use crate::state::{Feed, Job, JobStatus};
 use anchor_lang::prelude::*;
 use settlement::state::{Chain, Rollup};
 
-/// Gives the payment back to the client of a job that no batch has consumed. Anybody may.
+/// Gives the payment back to the client of a job that no batch has consumed, or that nobody has
+/// settled in a long time. Anybody may.
 ///
-/// A batch that consumes the message later finds the job refunded and is not paid for it.
+/// A batch that consumes the message later finds the job refunded and is not paid for it. A job
+/// that was consumed can be without anybody who could settle it: its output must be shown, and
+/// whoever has it may keep it to himself. So after its deadline and [`CLAIM_SLOTS`] more it is
+/// refunded as well, and never settled then. Until then settling is open to all who are paid by it.
 ///
 /// # Requirements
 /// * the job is open
 /// * its deadline has passed
-/// * no pending or final batch has consumed its message
+/// * no pending or final batch has consumed its message, or [`CLAIM_SLOTS`] have passed since the
+///   deadline
 /// * the feed is the one that the job names
 ///
 /// # Steps
@@ -61,11 +67,10 @@ pub struct RefundJob<'info> {
 impl RefundJob<'_> {
     fn validate(&self, slot: u64) -> Result<()> {
         require_gt!(slot, self.job.deadline, EscrowError::TooEarly);
-        require_gte!(
-            self.job.message,
-            self.chain.load()?.tip_inbox_cursor(),
-            EscrowError::Consumed
-        );
+        let consumed = self.job.message < self.chain.load()?.tip_inbox_cursor();
+        // A deadline without end is the client's own choice.
+        let given_up = slot > self.job.deadline.saturating_add(CLAIM_SLOTS);
+        require!(!consumed || given_up, EscrowError::Consumed);
         Ok(())
     }
 

@@ -14,7 +14,7 @@ pub enum JobStatus {
     Settled,
     /// Did not run on L2; refunded.
     Declined,
-    /// Was not consumed before its deadline; refunded.
+    /// Was not consumed before its deadline, or not settled long after it; refunded.
     Refunded,
 }
 
