@@ -7,6 +7,7 @@
 //! * [`outbox`]: an outbox tree with paths
 //! * [`bridge`], [`escrow`]: every instruction of these programs
 //! * [`tokens`]: real mints
+//! * [`relay`]: a program that calls others
 //! * [`table`]: compute units of each instruction
 
 pub mod batch;
@@ -14,6 +15,7 @@ pub mod bridge;
 pub mod escrow;
 pub mod outbox;
 pub mod programs;
+pub mod relay;
 pub mod rollup;
 pub mod svm;
 pub mod table;

@@ -2,12 +2,14 @@
 
 use anchor_lang::error::ErrorCode;
 use assay_ledger::data::{CHUNK, data_root};
+use assay_tests::relay;
 use assay_tests::rollup::{TestRollup, config};
-use assay_tests::svm::{MAX_UNITS, Wire, accepted, refused};
+use assay_tests::svm::{MAX_UNITS, Wire, accepted, instruction, refused};
 use settlement::constants::MAX_CHUNKS;
 use settlement::errors::SettlementError as E;
 use settlement::events::DataSealed;
 use settlement::state::BatchData;
+use settlement::{accounts, instruction as args};
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
@@ -143,6 +145,37 @@ mod write_chunks {
             );
         }
         accepted(r.write_chunks(Wire::V1, &poster, data, 0, &long[..2 * CHUNK + 100]));
+    }
+
+    /// Not every archive keeps inner instructions, and the bytes are nowhere else.
+    #[test]
+    fn refuses_to_be_called_by_a_program() {
+        let (mut r, poster, data) = opened(100);
+        relay::load(&mut r.svm);
+        let write = instruction(
+            settlement::ID,
+            accounts::WriteChunks {
+                poster: poster.pubkey(),
+                data,
+            },
+            args::WriteChunks {
+                first: 0,
+                bytes: vec![0; 100],
+            },
+        );
+        let inner = relay::through(write.clone());
+        refused(r.svm.send(&[inner], &[&poster]), E::InnerInstruction);
+        accepted(r.svm.send(&[write], &[&poster]));
+        // Sealing carries no bytes, and may be anybody's step.
+        let seal = instruction(
+            settlement::ID,
+            accounts::SealData {
+                poster: poster.pubkey(),
+                data,
+            },
+            args::SealData {},
+        );
+        accepted(r.svm.send(&[relay::through(seal)], &[&poster]));
     }
 
     #[test]

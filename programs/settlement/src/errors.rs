@@ -61,6 +61,9 @@ pub enum SettlementError {
     /// A chunk is past the end, or has the wrong length.
     #[msg("The chunks do not fit: each is 928 bytes but the data's last, none past the end")]
     ChunkOutOfRange,
+    /// Called by another program.
+    #[msg("write_chunks must be an instruction of the transaction itself, not called by a program")]
+    InnerInstruction,
     /// A chunk was not written.
     #[msg("A chunk is missing: write every chunk before sealing")]
     ChunkMissing,
