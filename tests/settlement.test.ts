@@ -65,14 +65,17 @@ describe("settlement", () => {
     assert.equal(account.inboxCount.toNumber(), 0);
   });
 
-  it("takes a sequencer's bond, and no second one for the same key", async () => {
+  it("takes a sequencer's bond with the authority's leave, and no second one for the same key", async () => {
     const key = await network.wallet(20);
-    const register = () =>
+    // The provider's wallet is the rollup's authority.
+    const register = (by?: Keypair) =>
       network.settlement.methods
         .registerSequencer(new BN(2 * LAMPORTS_PER_SOL))
-        .accountsPartial({ key: key.publicKey, rollup })
-        .signers([key])
+        .accountsPartial({ key: key.publicKey, authority: by?.publicKey ?? network.provider.publicKey, rollup })
+        .signers(by ? [key, by] : [key])
         .rpc();
+    const stranger = await network.wallet(20);
+    assert.equal(await refusal(register(stranger)), "NotAuthority");
     await register();
     const address = Address.findProgramAddressSync(
       [Buffer.from("sequencer"), rollup.toBuffer(), key.publicKey.toBuffer()],

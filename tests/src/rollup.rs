@@ -158,19 +158,26 @@ impl TestRollup {
         self.svm.send(&[instruction], &[&self.authority])
     }
 
-    /// `register_sequencer`.
+    /// `register_sequencer`, with the authority's signature.
     pub fn register(&mut self, key: &Keypair, bond: u64) -> Outcome {
+        let authority = self.authority.insecure_clone();
+        self.register_by(&authority, key, bond)
+    }
+
+    /// `register_sequencer`, signed by `authority`.
+    pub fn register_by(&mut self, authority: &Keypair, key: &Keypair, bond: u64) -> Outcome {
         let instruction = instruction(
             settlement::ID,
             accounts::RegisterSequencer {
                 key: key.pubkey(),
+                authority: authority.pubkey(),
                 rollup: self.address,
                 sequencer: seeds::sequencer(&self.address, &key.pubkey()),
                 system_program: system_program::ID,
             },
             args::RegisterSequencer { bond },
         );
-        self.svm.send(&[instruction], &[key])
+        self.svm.send(&[instruction], &[key, authority])
     }
 
     /// `add_bond` for the sequencer `key` by `payer`.

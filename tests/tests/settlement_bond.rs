@@ -2,12 +2,13 @@
 //! `close_sequencer`.
 
 use anchor_lang::error::ErrorCode;
+use anchor_lang::system_program;
 use assay_tests::batch::Draft;
 use assay_tests::rollup::{SLICE, TestRollup, config};
-use assay_tests::svm::{accepted, refused};
+use assay_tests::svm::{accepted, instruction, refused};
 use settlement::errors::SettlementError as E;
 use settlement::events::{BondChanged, FeesClaimed};
-use settlement::seeds;
+use settlement::{accounts, instruction as args, seeds};
 use solana_keypair::Keypair;
 use solana_signer::Signer;
 
@@ -37,6 +38,38 @@ mod register_sequencer {
         assert_eq!(before - r.svm.lamports(&key.pubkey()), rent + 3 * SLICE);
         let event: BondChanged = sent.event();
         assert_eq!((event.sequencer, event.bond), (key.pubkey(), 3 * SLICE));
+    }
+
+    /// While turns do not rotate, a stranger's batch would fork the chain of the sequencer at work.
+    #[test]
+    fn refuses_whom_the_authority_does_not_let_in() {
+        let mut r = TestRollup::unregistered(&["settlement"], config());
+        let stranger = r.svm.rich_key();
+        refused(r.register_by(&stranger, &stranger, SLICE), E::NotAuthority);
+        // Naming the authority is not enough.
+        let mut register = instruction(
+            settlement::ID,
+            accounts::RegisterSequencer {
+                key: stranger.pubkey(),
+                authority: r.authority.pubkey(),
+                rollup: r.address,
+                sequencer: seeds::sequencer(&r.address, &stranger.pubkey()),
+                system_program: system_program::ID,
+            },
+            args::RegisterSequencer { bond: SLICE },
+        );
+        register.accounts[1].is_signer = false;
+        refused(
+            r.svm.send(&[register], &[&stranger]),
+            ErrorCode::AccountNotSigner,
+        );
+        // The authority of another rollup is none here.
+        let other = r.svm.rich_key();
+        let mine = std::mem::replace(&mut r.authority, other);
+        accepted(r.initialize(8, config()));
+        let other = std::mem::replace(&mut r.authority, mine);
+        refused(r.register_by(&other, &stranger, SLICE), E::NotAuthority);
+        accepted(r.register(&stranger, SLICE));
     }
 
     #[test]

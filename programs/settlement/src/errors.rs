@@ -20,6 +20,11 @@ pub enum SettlementError {
     Invariant,
 
     // Bonds
+    /// Somebody else than the rollup's authority.
+    #[msg(
+        "Not the rollup's authority: until turns rotate, it co-signs every sequencer's registration"
+    )]
+    NotAuthority,
     /// The bond would be below one slice.
     #[msg("The bond is below one slice: bond at least the rollup's bond_slice")]
     BondTooSmall,

@@ -70,9 +70,10 @@ pub mod settlement {
 
     /// Makes a sequencer of `key`.
     ///
-    /// Accounts: `key` (signer, pays), `rollup`, `sequencer` (created), system program.
+    /// Accounts: `key` (signer, pays), `authority` (signer), `rollup`, `sequencer` (created), system
+    /// program.
     ///
-    /// Requirements: the bond is at least one slice.
+    /// Requirements: `authority` is the rollup's; the bond is at least one slice.
     ///
     /// Steps: creates the sequencer's account and moves the bond to it.
     pub fn register_sequencer(ctx: Context<RegisterSequencer>, bond: u64) -> Result<()> {
@@ -152,8 +153,9 @@ pub mod settlement {
     ///
     /// Accounts: `poster` (signer), `data`.
     ///
-    /// Requirements: the account is the poster's and not sealed; the chunks are full but the
-    /// data's last, and not past its end.
+    /// Requirements: it is an instruction of the transaction itself, as not every archive keeps
+    /// inner ones; the account is the poster's and not sealed; the chunks are full but the data's
+    /// last, and not past its end.
     ///
     /// Steps: hashes each chunk into its place. In any order, and as often as one likes.
     pub fn write_chunks(ctx: Context<WriteChunks>, first: u32, bytes: Vec<u8>) -> Result<()> {

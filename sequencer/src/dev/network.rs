@@ -142,7 +142,7 @@ impl Network {
         .await?;
         progress(Step::Rollup);
         let rollup = create_rollup(&sender, &operator, ROLLUP, options.rollup).await?;
-        bond(&sender, &sequencer, &rollup, 100 * LAMPORTS).await?;
+        bond(&sender, &operator, &sequencer, &rollup, 100 * LAMPORTS).await?;
 
         progress(Step::Token);
         let mint = create_mint(&sender, &operator, DECIMALS).await?;
@@ -269,10 +269,25 @@ pub async fn create_rollup(
     Ok(address)
 }
 
-/// Makes a sequencer of `key` with a bond. Done already is done.
-pub async fn bond(sender: &Sender, key: &Wallet, rollup: &Pubkey, lamports: u64) -> Result<()> {
-    let register = instructions::settlement::register_sequencer(rollup, &key.address(), lamports);
-    let order = Order::new("bond", key.keypair(), vec![register]);
+/// Makes a sequencer of `key`, which pays the bond; the rollup's `authority` signs too. Done already
+/// is done.
+pub async fn bond(
+    sender: &Sender,
+    authority: &Wallet,
+    key: &Wallet,
+    rollup: &Pubkey,
+    lamports: u64,
+) -> Result<()> {
+    let register = instructions::settlement::register_sequencer(
+        rollup,
+        &key.address(),
+        &authority.address(),
+        lamports,
+    );
+    let mut order = Order::new("bond", key.keypair(), vec![register]);
+    if authority.address() != key.address() {
+        order = order.signer(authority.keypair());
+    }
     let account = pda::sequencer(rollup, &key.address());
     let exists = || async { Ok(sender.rpc().account(&account).await?.is_some()) };
     sender.send_unless(&order, exists).await?;

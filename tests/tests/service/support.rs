@@ -63,7 +63,7 @@ impl L1 {
         airdrop(sender.rpc(), &sequencer.address(), 1_000 * SOLS).await?;
         deploy_programs(&sender, &operator, |_, _| {}).await?;
         let rollup = create_rollup(&sender, &operator, 0, rollup).await?;
-        bond(&sender, &sequencer, &rollup, 100 * SOLS).await?;
+        bond(&sender, &operator, &sequencer, &rollup, 100 * SOLS).await?;
         let dir = TempDir::new()?;
         sequencer.write_new(dir.path().join("key.json"))?;
         Ok(Self {

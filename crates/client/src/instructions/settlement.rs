@@ -24,12 +24,18 @@ pub fn initialize_rollup(authority: &Pubkey, id: u64, config: Config) -> Instruc
     )
 }
 
-/// Makes a sequencer of `key` with a bond.
-pub fn register_sequencer(rollup: &Pubkey, key: &Pubkey, bond: u64) -> Instruction {
+/// Makes a sequencer of `key` with a bond. The rollup's authority signs too.
+pub fn register_sequencer(
+    rollup: &Pubkey,
+    key: &Pubkey,
+    authority: &Pubkey,
+    bond: u64,
+) -> Instruction {
     instruction(
         ID,
         accounts::RegisterSequencer {
             key: *key,
+            authority: *authority,
             rollup: *rollup,
             sequencer: pda::sequencer(rollup, key),
             system_program: SYSTEM,

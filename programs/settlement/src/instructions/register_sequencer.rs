@@ -1,4 +1,4 @@
-//! Makes a sequencer of whoever bonds.
+//! Makes a sequencer of who bonds, with the authority's leave.
 
 use super::add_bond::deposit;
 use crate::constants::ACCOUNT_VERSION;
@@ -14,8 +14,15 @@ pub struct RegisterSequencer<'info> {
     /// The sequencer's key; pays the rent and the bond.
     #[account(mut)]
     pub key: Signer<'info>,
+    /// The rollup's authority: while turns do not rotate, a stranger's batch on the tip would fork
+    /// the chain of the sequencer that is at work.
+    pub authority: Signer<'info>,
     /// The rollup.
-    #[account(seeds = [seeds::ROLLUP, &rollup.id.to_le_bytes()], bump = rollup.bump)]
+    #[account(
+        seeds = [seeds::ROLLUP, &rollup.id.to_le_bytes()],
+        bump = rollup.bump,
+        has_one = authority @ SettlementError::NotAuthority
+    )]
     pub rollup: Box<Account<'info, Rollup>>,
     /// The bond's account, created.
     #[account(
