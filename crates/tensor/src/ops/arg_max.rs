@@ -1,5 +1,6 @@
 //! [`crate::op::Op::ArgMax`].
 
+use super::lanes::{max, position};
 use super::{Facts, Ranges, count};
 use crate::check::CheckError;
 use crate::reads::Reads;
@@ -38,20 +39,15 @@ pub(crate) fn reads(operands: &[TensorType], element: u64, reads: &mut Reads) ->
 pub(crate) fn eval(operands: &[TensorType], ranges: &mut Ranges) -> Option<i32> {
     let (row, size) = sizes(operands)?;
     let row = ranges.take(usize::try_from(row).ok()?)?;
-    match size {
-        1 => first_largest(row.iter().map(|v| i32::from(*v as i8))),
-        _ => first_largest(row.as_chunks().0.iter().map(|v| i32::from_le_bytes(*v))),
-    }
-}
-
-/// The index of the first of the largest values.
-fn first_largest(values: impl Iterator<Item = i32>) -> Option<i32> {
-    // All values are at least the first best.
-    let mut best = (0, i32::MIN);
-    for (index, value) in (0i32..).zip(values) {
-        if value > best.1 {
-            best = (index, value);
+    // First the largest, then where it is: on chain that takes half as much as both at once.
+    let index = match size {
+        1 => position(row, max(row) as u8),
+        _ => {
+            let row = row.as_chunks().0;
+            let values = row.iter().map(|value| i32::from_le_bytes(*value));
+            let largest = values.fold(i32::MIN, i32::max).to_le_bytes();
+            row.iter().position(|value| *value == largest)
         }
-    }
-    Some(best.0)
+    };
+    i32::try_from(index?).ok()
 }

@@ -1,6 +1,6 @@
 //! [`crate::op::Op::Conv2d`].
 
-use super::dot::{dot, sum};
+use super::lanes::{dot, sum};
 use super::window::{Place, output};
 use super::{Facts, Ranges, dims, dtype, requant, size};
 use crate::check::CheckError;

@@ -1,6 +1,6 @@
 //! [`crate::op::Op::MatMul`].
 
-use super::dot::dot;
+use super::lanes::dot;
 use super::{Facts, Ranges, dims, dtype, requant, size};
 use crate::check::CheckError;
 use crate::op::Epilogue;

@@ -7,7 +7,7 @@
 pub mod add;
 pub mod arg_max;
 pub mod conv2d;
-pub mod dot;
+pub mod lanes;
 pub mod layout;
 pub mod lookup;
 pub mod mat_mul;

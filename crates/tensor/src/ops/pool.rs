@@ -1,6 +1,6 @@
 //! [`crate::op::Op::MaxPool2d`] and [`crate::op::Op::AvgPool2d`].
 
-use super::dot::sum;
+use super::lanes::{max, sum};
 use super::window::{Place, output};
 use super::{Facts, Ranges, count, dims, dtype, requant};
 use crate::check::CheckError;
@@ -104,13 +104,11 @@ pub(crate) fn eval_max(
     element: u64,
     ranges: &mut Ranges,
 ) -> Option<i32> {
-    let mut max = i32::from(i8::MIN);
+    let mut largest = i8::MIN;
     taps(window, operands, result, element, ranges, |values| {
-        for value in values {
-            max = max.max(i32::from(*value as i8));
-        }
+        largest = largest.max(max(values));
     })?;
-    Some(max)
+    Some(i32::from(largest))
 }
 
 pub(crate) fn eval_average(
