@@ -92,10 +92,13 @@ fn no_proof_convicts_what_is_true() {
         let proof = proof.unwrap();
         assert_eq!(honest.check(&run, chunk, &proof), Ok(false));
         for _ in 0..60 {
-            let mut mutant = proof.clone();
-            let byte = rng.random_range(2..proof.len());
-            mutant[byte] ^= rng.random_range(1..=255u8);
-            assert!(honest.check(&run, chunk, &mutant).is_err(), "seed {seed}");
+            // An element of a window in the padding reads nothing.
+            if proof.len() > 2 {
+                let mut mutant = proof.clone();
+                let byte = rng.random_range(2..proof.len());
+                mutant[byte] ^= rng.random_range(1..=255u8);
+                assert!(honest.check(&run, chunk, &mutant).is_err(), "seed {seed}");
+            }
             // Another element may open as well, and is right as well.
             let mut mutant = proof.clone();
             mutant[..2].copy_from_slice(&rng.random_range(0..CHUNK as u16).to_le_bytes());

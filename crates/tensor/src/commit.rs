@@ -16,7 +16,6 @@ pub use crate::leaves::{OperatorLeaf, OutputLeaf, TypeLeaf};
 use crate::merkle;
 use crate::program::{CheckedProgram, Operand};
 use crate::types::{Tensor, TensorType};
-use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Bytes of a chunk of a tensor, or of a run's inputs: few enough that a dispute reveals one in a
@@ -122,17 +121,6 @@ pub fn verify_output(
     }
     let root = merkle::root_from_path(&tensor_root(ty, data), index, siblings);
     list_root_of(count, &root) == *output_root
-}
-
-/// The hash of an output's leaf: [`OutputLeaf`].
-pub fn output_leaf(name: &str, value: u32, ty: &TensorType, running_bytes: u64) -> Hash {
-    let leaf = OutputLeaf {
-        name: String::from(name),
-        value,
-        ty: *ty,
-        running_bytes,
-    };
-    leaf.hash()
 }
 
 /// What the leaves of these types say.
