@@ -5,7 +5,8 @@
 mod common;
 
 use assay_tensor::codec::{DecodeError, MAGIC, VERSION};
-use assay_tensor::commit::{OperatorLeaf, input_root, outputs_root, parameters_root};
+use assay_tensor::commit::{input_root, outputs_root, parameters_root};
+use assay_tensor::leaves::{OperatorLeaf, OutputLeaf, TypeLeaf};
 use assay_tensor::op::Op;
 use assay_tensor::program::{Program, to_blob};
 use assay_tensor::types::{DType, TensorType};
@@ -279,12 +280,32 @@ proptest! {
         seed in 0u64..5_000,
         at in any::<prop::sample::Index>(),
         value in any::<u8>(),
+        cut in any::<prop::sample::Index>(),
     ) {
-        let mut bytes = random::program(seed).program.operator_leaf(0).unwrap().encode();
-        let at = at.index(bytes.len());
-        bytes[at] = value;
-        if let Ok(leaf) = OperatorLeaf::decode(&bytes) {
-            prop_assert_eq!(leaf.encode(), bytes);
+        let program = random::program(seed).program;
+        for bytes in [
+            program.operator_leaf(0).unwrap().encode(),
+            program.input_leaves()[0].encode(),
+            program.output_leaves()[0].encode(),
+        ] {
+            let mut mutant = bytes.clone();
+            mutant[at.index(bytes.len())] = value;
+            let cut = &bytes[..cut.index(bytes.len())];
+            for bytes in [&mutant[..], cut, &[&bytes[..], &[value]].concat()] {
+                // Of any list: a leaf of another is no less a stranger's bytes.
+                if let Ok(leaf) = OperatorLeaf::decode(bytes) {
+                    prop_assert_eq!(leaf.encode(), bytes);
+                }
+                if let Ok(leaf) = TypeLeaf::decode(bytes) {
+                    prop_assert_eq!(leaf.encode(), bytes);
+                }
+                if let Ok(leaf) = OutputLeaf::decode(bytes) {
+                    prop_assert_eq!(leaf.encode(), bytes);
+                }
+            }
         }
+        let (input, output) = (&program.input_leaves()[0], &program.output_leaves()[0]);
+        prop_assert_eq!(&TypeLeaf::decode(&input.encode()).unwrap(), input);
+        prop_assert_eq!(&OutputLeaf::decode(&output.encode()).unwrap(), output);
     }
 }
