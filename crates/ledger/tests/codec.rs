@@ -352,15 +352,52 @@ fn what_is_not_canonical_is_malformed() {
     );
 }
 
-#[test]
-fn packed_inputs_leave_no_bits_over() {
-    let run = |input: &[u8]| Transaction::Infer {
+fn run(input: &[u8]) -> Transaction {
+    Transaction::Infer {
         from: 0,
         model: 0,
         pinned: false,
         input: input.to_vec(),
         signature: [1; 64],
-    };
+    }
+}
+
+/// Otherwise 266 KB could stand for 64 MiB of inputs, which whoever follows the chain would have to
+/// hold.
+#[test]
+fn every_byte_of_an_input_takes_a_bit() {
+    let inputs = vec![run(&[7; MAX_INPUT]); 4_096];
+    let data = encode(&inputs);
+    assert!(data.len() >= inputs.len() * MAX_INPUT / 8);
+    assert_eq!(decode_all(&data), Ok(inputs));
+
+    // Minimum 5, width 1, differences 0, 0, 0; and the same without differences.
+    let data = encode(&[run(&[5; 3])]);
+    assert_eq!(data[data.len() - 3..], [5, 1, 0]);
+    let mut packed = data.clone();
+    packed.pop();
+    *packed.last_mut().unwrap() = 0;
+    packed[5] -= 1;
+    assert_eq!(
+        decode_all(&packed),
+        Err(Malformed),
+        "no bits for three bytes"
+    );
+
+    // Without bytes there is nothing to pack.
+    let data = encode(&[run(&[])]);
+    assert_eq!(data[data.len() - 2..], [0, 0]);
+    assert_eq!(decode_all(&data), Ok(vec![run(&[])]));
+    for tail in [[1, 0], [0, 1]] {
+        let mut changed = data.clone();
+        let at = changed.len() - 2;
+        changed[at..].copy_from_slice(&tail);
+        assert_eq!(decode_all(&changed), Err(Malformed));
+    }
+}
+
+#[test]
+fn packed_inputs_leave_no_bits_over() {
     let data = encode(&[run(&[1, 2, 3])]);
     // Minimum 1, width 2, differences 0, 1, 2.
     assert_eq!(data[data.len() - 3..], [1, 2, 0b10_01_00]);

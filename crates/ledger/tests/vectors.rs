@@ -195,7 +195,9 @@ fn shipped_forms(v: &mut Vectors) {
         v.borsh(&format!("transaction/{name}"), &tx);
         v.put(&format!("transaction-leaf/{name}"), tx_leaf(&tx, &result()));
     }
-    v.section("batch data: all of these; twenty inferences, which are two blocks; none");
+    v.section(
+        "batch data: all of these; twenty inferences, which are two blocks; two of one byte's value; none",
+    );
     let all: Vec<_> = transactions().into_iter().map(|(_, tx)| tx).collect();
     v.put("batch-data/all", codec::encode(&all));
     let many: Vec<_> = (0..20u32)
@@ -208,6 +210,16 @@ fn shipped_forms(v: &mut Vectors) {
         })
         .collect();
     v.put("batch-data/two-blocks", codec::encode(&many));
+    let plain: Vec<_> = [4usize, 9]
+        .map(|length| Transaction::Infer {
+            from: 1,
+            model: 2,
+            pinned: false,
+            input: vec![7; length],
+            signature: signature(1),
+        })
+        .to_vec();
+    v.put("batch-data/one-value", codec::encode(&plain));
     v.put("batch-data/none", codec::encode(&[]));
     v.section("chunks: the root of 2,000 bytes 0, 1, ... in chunks of 928");
     let bytes: Vec<u8> = (0..2_000u32).map(|i| i as u8).collect();

@@ -22,8 +22,10 @@
 //! | 8 | infer with the version pinned | as 7 |
 //!
 //! An input is `length` bytes, each as its difference, read as `i8`, to the minimum over all
-//! inputs of the block, in `width` bits (at most 8), packed as in a column; each starts at a byte,
-//! and bits left over are zero. Where the width is 0, an input takes no bytes.
+//! inputs of the block, in `width` bits (1 to 8), packed as in a column; each starts at a byte, and
+//! bits left over are zero. So a byte of an input takes at least one bit, and data cannot stand for
+//! more than eight times its length. Where all inputs of the block are empty, minimum and width
+//! are 0.
 
 use super::column::{Column, Cursor};
 use super::{BLOCK_RECORDS, DecodeError, Malformed, Source};
@@ -116,7 +118,8 @@ impl Packing {
         }
         Self {
             minimum: min,
-            width: (u8::BITS - max.abs_diff(min).leading_zeros()) as u8,
+            // Never 0: a few bytes could otherwise stand for any number of long inputs.
+            width: (u8::BITS - max.abs_diff(min).leading_zeros()).max(1) as u8,
         }
     }
 
@@ -153,6 +156,7 @@ impl Packing {
         let minimum = self.minimum as u8;
         let mut out = vec![minimum; length];
         if width == 0 {
+            // Only where all inputs are empty.
             return Ok(out);
         }
         let mask = (1u64 << width) - 1;
@@ -335,7 +339,12 @@ impl Block {
         if !lengths.values().is_empty() {
             packing.minimum = cursor.byte()? as i8;
             packing.width = cursor.byte()?;
-            if packing.width > 8 {
+            let empty = lengths.values().iter().all(|length| *length == 0);
+            let good = match empty {
+                true => packing.minimum == 0 && packing.width == 0,
+                false => (1..=8).contains(&packing.width),
+            };
+            if !good {
                 return Err(Malformed.into());
             }
         }
