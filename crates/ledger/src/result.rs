@@ -96,7 +96,10 @@ pub enum Status {
     /// A forced transaction's owner has no account in the mint.
     #[error("the owner has no account in this mint")]
     NoAccount = 15,
-    /// A deployed program's header is out of bounds.
+    /// A deployed program's header is that of no program ([`ProgramHeader::is_flawed`]), its units
+    /// are more than a batch may use, or its inputs or outputs are 4 GiB or more.
+    ///
+    /// [`ProgramHeader::is_flawed`]: crate::ProgramHeader::is_flawed
     #[error("the program's header is out of bounds")]
     BadProgram = 16,
 }

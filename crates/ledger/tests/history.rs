@@ -156,8 +156,9 @@ impl World {
                 amount: amount(c),
             },
             3 => Action::Deploy {
+                // Without an input or an output byte it is none.
                 program: program(
-                    u64::from(d),
+                    u64::from(d) + 9,
                     if e == 255 { 1 << 40 } else { u64::from(e % 4) },
                     u64::from(d % 6),
                 ),

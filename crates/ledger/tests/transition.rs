@@ -15,8 +15,10 @@ use assay_ledger::transaction::{Destination, Transaction};
 use assay_ledger::transition::{
     Env, Fault, Heads, Invalid, NoAccess, Refused, StateAccess, apply, apply_root, apply_with, ship,
 };
-use assay_ledger::{Key, SOL};
+use assay_ledger::{Key, ProgramHeader, SOL};
 use assay_tensor::commit::input_root;
+use assay_tensor::merkle::EMPTY_LEAF;
+use assay_tensor::program::{MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, MAX_PARAMETERS};
 use common::*;
 
 fn balance(state: &FullState, i: u8, mint: Key) -> u64 {
@@ -259,7 +261,7 @@ fn a_batch_has_so_many_units_and_no_more() {
 #[test]
 fn deploying_and_updating() {
     let (mut state, env) = (small(), env(5));
-    let header = program(7, 3, 4);
+    let header = program(9, 3, 4);
     let deploy = Action::Deploy {
         program: header,
         parameters_root: [31; 32],
@@ -272,7 +274,7 @@ fn deploying_and_updating() {
         program_root: header.root(),
         parameters_root: [31; 32],
         price: 9,
-        units: 7,
+        units: 9,
         input_bytes: 3,
         output_bytes: 4,
         version: 1,
@@ -300,13 +302,69 @@ fn deploying_and_updating() {
         ..model
     };
     assert_eq!(state.model(2), Some(updated));
-    let huge = Action::Deploy {
-        program: program(7, 1 << 32, 4),
-        parameters_root: [31; 32],
-        price: 9,
+}
+
+/// What the header alone shows is no program, or none that could ever run.
+#[test]
+fn a_program_out_of_bounds_is_not_deployed() {
+    let (mut state, env) = (small(), env(2));
+    let good = program(9, 64, 4);
+    let most = ProgramHeader {
+        inputs: MAX_INPUTS as u32,
+        parameters: MAX_PARAMETERS as u32,
+        operators: 1_000,
+        outputs: MAX_OUTPUTS as u32,
+        units: env.params.max_units,
+        input_bytes: u64::from(u32::MAX),
+        output_bytes: u64::from(u32::MAX),
+        ..good
     };
-    let result = act(&mut state, &env, &user(2), TOKEN, huge);
-    assert_eq!(result, TxResult::plain(Status::BadProgram));
+    let none = |header: ProgramHeader| ProgramHeader {
+        inputs: 0,
+        parameters: 0,
+        input_bytes: 0,
+        inputs_root: EMPTY_LEAF,
+        parameters_root: EMPTY_LEAF,
+        ..header
+    };
+    let mut deploy = |program| {
+        let action = Action::Deploy {
+            program,
+            parameters_root: [31; 32],
+            price: 9,
+        };
+        let models = state.heads().models;
+        let result = act(&mut state, &env, &user(2), TOKEN, action);
+        assert_eq!(state.heads().models - models, u64::from(result.done()));
+        result
+    };
+    for program in [good, most, none(good)] {
+        assert!(deploy(program).done(), "{program:?}");
+    }
+    let bad: [fn(&mut ProgramHeader); 16] = [
+        |h| h.inputs = MAX_INPUTS as u32 + 1,
+        |h| h.parameters = MAX_PARAMETERS as u32 + 1,
+        |h| (h.operators, h.units) = (MAX_NODES as u32 + 1, u64::MAX),
+        |h| h.outputs = MAX_OUTPUTS as u32 + 1,
+        |h| h.operators = 0,
+        |h| h.outputs = 0,
+        |h| h.units = 0,
+        |h| h.units = u64::from(h.operators) - 1,
+        |h| h.units = 1_001,
+        |h| h.units = u64::MAX,
+        |h| h.input_bytes = 0,
+        |h| h.input_bytes = 1 << 32,
+        |h| h.output_bytes = 0,
+        |h| h.output_bytes = 1 << 32,
+        |h| (h.inputs, h.input_bytes) = (0, 0),
+        |h| h.parameters = 0,
+    ];
+    for (i, spoil) in bad.into_iter().enumerate() {
+        let mut program = good;
+        spoil(&mut program);
+        let result = deploy(program);
+        assert_eq!(result, TxResult::plain(Status::BadProgram), "{i}");
+    }
 }
 
 /// Whatever the state fills in was signed: any of it being another makes the signature a bad one.
@@ -709,7 +767,7 @@ fn a_full_state_fails_and_loses_nothing() {
     };
     let withdraw = tx(&mut state, &env, &user(0), SOL, withdraw);
     let deploy = Action::Deploy {
-        program: program(1, 1, 1),
+        program: program(9, 1, 1),
         parameters_root: [0; 32],
         price: 0,
     };

@@ -2,6 +2,8 @@
 
 use crate::hash::{Hash, hashv};
 use crate::leaves::List;
+use crate::merkle;
+use crate::program::{MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, MAX_PARAMETERS};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 const TAG: &[u8] = b"assay:program:1";
@@ -55,6 +57,27 @@ impl ProgramHeader {
             List::Operators => &self.operators_root,
             List::Outputs => &self.outputs_root,
         }
+    }
+
+    /// Whether the header alone shows that no program which passes its check has it: a count out of
+    /// bounds, a sum that is too small for its count, or an empty list with a root or a sum.
+    pub fn is_flawed(&self) -> bool {
+        let limits = [
+            (self.inputs, MAX_INPUTS),
+            (self.parameters, MAX_PARAMETERS),
+            (self.operators, MAX_NODES),
+            (self.outputs, MAX_OUTPUTS),
+        ];
+        limits.iter().any(|(count, limit)| *count as usize > *limit)
+            // An output is the value of an operator, and there is one.
+            || self.operators == 0
+            || self.outputs == 0
+            // Each operator takes a unit, each input and output a byte.
+            || self.units < u64::from(self.operators)
+            || self.input_bytes < u64::from(self.inputs)
+            || self.output_bytes < u64::from(self.outputs)
+            || self.inputs == 0 && (self.inputs_root, self.input_bytes) != (merkle::EMPTY_LEAF, 0)
+            || self.parameters == 0 && self.parameters_root != merkle::EMPTY_LEAF
     }
 
     /// The program's root: SHA-256 of the tag and the fields in order, integers little-endian.

@@ -25,9 +25,7 @@ use assay_tensor::commit::{OperatorLeaf, OutputLeaf, TypeLeaf};
 use assay_tensor::header::ProgramHeader;
 use assay_tensor::leaves::List;
 use assay_tensor::merkle;
-use assay_tensor::program::{
-    MAX_INPUTS, MAX_NAME, MAX_NODES, MAX_OUTPUTS, MAX_PARAMETERS, Operand,
-};
+use assay_tensor::program::{MAX_NAME, Operand};
 
 /// The most leaves of one proof.
 const MOST_LEAVES: usize = 2;
@@ -40,7 +38,7 @@ const MOST_LEAVES: usize = 2;
 /// # Errors
 /// [`ProofError`] if the leaves do not open. It says nothing about the program.
 pub fn check_flaw(header: &ProgramHeader, proof: &[u8]) -> Result<bool, ProofError> {
-    let mut flawed = header_is_flawed(header);
+    let mut flawed = header.is_flawed();
     let mut proof = Bytes::new(proof);
     let mut leaves = Vec::with_capacity(MOST_LEAVES);
     while !proof.is_empty() && leaves.len() < MOST_LEAVES {
@@ -99,22 +97,6 @@ fn open(header: &ProgramHeader, proof: &mut Bytes) -> Result<(Placed, bool), Pro
         empty = merkle::node(&empty, &empty);
     }
     Ok((Placed::new(list, index, bytes), padded))
-}
-
-/// Whether the header's counts are those of no program, or an empty list has a root or a sum.
-fn header_is_flawed(header: &ProgramHeader) -> bool {
-    let limits = [
-        (header.inputs, MAX_INPUTS),
-        (header.parameters, MAX_PARAMETERS),
-        (header.operators, MAX_NODES),
-        (header.outputs, MAX_OUTPUTS),
-    ];
-    limits.iter().any(|(count, limit)| *count as usize > *limit)
-        // An output is the value of an operator, and there is one.
-        || header.operators == 0
-        || header.outputs == 0
-        || header.inputs == 0 && (header.inputs_root, header.input_bytes) != (merkle::EMPTY_LEAF, 0)
-        || header.parameters == 0 && header.parameters_root != merkle::EMPTY_LEAF
 }
 
 /// Whether one of these leaves of a program, or two of them together, break a rule.

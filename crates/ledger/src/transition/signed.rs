@@ -94,6 +94,10 @@ fn perform(
             ) else {
                 return Err(Stop::Failed(Status::BadProgram));
             };
+            // A model of more units than a batch may use could never run.
+            if program.is_flawed() || program.units > env.params.max_units {
+                return Err(Stop::Failed(Status::BadProgram));
+            }
             accounts.write()?;
             state.write_model(
                 index,

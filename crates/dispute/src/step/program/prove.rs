@@ -1,6 +1,6 @@
 //! Finding a program's flaw.
 
-use super::{Leaf, Placed, clash, header_is_flawed, is_flawed, place};
+use super::{Leaf, Placed, clash, is_flawed, place};
 use alloc::vec::Vec;
 use assay_tensor::header::ProgramHeader;
 use assay_tensor::leaves::List;
@@ -57,7 +57,7 @@ impl Leaves {
 /// The proof that no program that passes its check has this header, whose leaves are `leaves`. `None` if
 /// the header is a program's, or the leaves are not its.
 pub fn prove_flaw(header: &ProgramHeader, leaves: &Leaves) -> Option<Vec<u8>> {
-    if header_is_flawed(header) {
+    if header.is_flawed() {
         return Some(Vec::new());
     }
     let trees = List::ALL.map(|list| leaves.tree(list));
