@@ -1,8 +1,10 @@
 //! Messages from L1: a hash chain that a batch must follow in order.
 
 use crate::{Hash, Key};
+use alloc::vec;
 use alloc::vec::Vec;
 use assay_tensor::hash::hashv;
+use borsh::io::{ErrorKind, Read, Result};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// The chain's value before the first message.
@@ -88,8 +90,20 @@ pub enum Forced {
 pub struct Message {
     /// Who sent it.
     pub kind: MessageKind,
-    /// The borsh encoding of what `kind` says.
+    /// The borsh encoding of what `kind` says, at most [`MAX_PAYLOAD`] bytes.
+    #[borsh(deserialize_with = "read_payload")]
     pub payload: Vec<u8>,
+}
+
+/// Reads a payload; nothing is allocated for one that is too long.
+fn read_payload<R: Read>(reader: &mut R) -> Result<Vec<u8>> {
+    let length = u32::deserialize_reader(reader)? as usize;
+    if length > MAX_PAYLOAD {
+        return Err(ErrorKind::InvalidData.into());
+    }
+    let mut payload = vec![0; length];
+    reader.read_exact(&mut payload)?;
+    Ok(payload)
 }
 
 /// The chain's value after message number `index` (from 0) on top of `chain`.

@@ -22,6 +22,9 @@ pub struct TxResult {
 }
 
 impl TxResult {
+    /// Bytes of the borsh encoding.
+    pub const SIZE: usize = 1 + 8 + 4 * 32;
+
     /// The result of a transaction that runs no model.
     pub fn plain(status: Status) -> Self {
         Self {

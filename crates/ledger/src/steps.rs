@@ -75,8 +75,8 @@ fn check_messages(
     env: &Env,
     records: &[(Transaction, TxResult)],
 ) -> Result<(), Unknown> {
-    let consumes = |tx: &Transaction| matches!(tx, Transaction::Inbox | Transaction::DeclineJob);
-    let consumed = records.iter().filter(|(tx, _)| consumes(tx)).count() as u64;
+    let consumed = records.iter().filter(|(tx, _)| tx.consumes_message());
+    let consumed = consumed.count() as u64;
     let cursor = state.heads().inbox.cursor;
     let end = cursor.saturating_add(consumed).min(env.inbox_end);
     if end > state.next_push() {

@@ -89,6 +89,11 @@ impl Transaction {
         }
     }
 
+    /// Whether it consumes a message from L1.
+    pub fn consumes_message(&self) -> bool {
+        matches!(self, Self::Inbox | Self::DeclineJob)
+    }
+
     /// The borsh encoding in three parts, the input by itself: so that it is hashed, or written
     /// out, without a copy of it.
     pub fn encoding(&self) -> (Vec<u8>, &[u8], &[u8]) {

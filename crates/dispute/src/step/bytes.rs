@@ -45,6 +45,11 @@ impl<'a> Bytes<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    /// The next 32 bytes.
+    pub(crate) fn hash(&mut self) -> Result<Hash, ProofError> {
+        self.array()
+    }
+
     /// The next `count` hashes.
     pub(crate) fn hashes(&mut self, count: u32) -> Result<&'a [Hash], ProofError> {
         let bytes = self.take(u64::from(count) * 32)?;
@@ -64,6 +69,11 @@ impl<'a> Bytes<'a> {
     /// Whether nothing is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.0
     }
 
     /// That nothing is left.

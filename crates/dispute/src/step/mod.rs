@@ -3,8 +3,11 @@
 //! All of them are total on any bytes: a proof convinces, or it does not, or it is none.
 
 mod bytes;
+pub mod data;
+pub mod ed25519;
 pub mod element;
 pub mod program;
+pub mod state;
 
 /// The bytes are no proof: they do not open what they should. That says nothing about the claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

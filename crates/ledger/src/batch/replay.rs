@@ -213,7 +213,7 @@ fn runs(
     let consumed = transactions
         .iter()
         .enumerate()
-        .filter(|(_, tx)| matches!(tx, Transaction::Inbox | Transaction::DeclineJob));
+        .filter(|(_, tx)| tx.consumes_message());
     for (at, (i, _)) in consumed.enumerate() {
         let message = state.message(cursor.saturating_add(at as u64));
         let job = message.filter(|m| m.kind == MessageKind::Job);
