@@ -44,14 +44,14 @@ mod post_batch {
         let tip = chain.tip();
         assert_eq!((tip.hash, tip.number), (draft.hash(), 1));
         assert_eq!(tip.sequencer, r.sequencer.pubkey());
-        assert_eq!(tip.window, 100);
+        assert_eq!((tip.window_end, tip.life), (r.svm.slot() + 100, 0));
         assert_eq!((tip.inbox_cursor, tip.inbox_fees), (1, 10_000));
         assert_eq!((tip.outbox_count, tip.outbox_root), (3, [8; 32]));
         assert_eq!(tip.bond_slice, SLICE);
         assert_eq!(chain.locked_bond(&r.sequencer.pubkey()).unwrap(), SLICE);
-        assert!(chain.is_live(1, &draft.hash()));
-        assert!(!chain.is_live(1, &[0; 32]));
-        assert!(!chain.is_live(2, &draft.hash()));
+        assert!(chain.live(1, &draft.hash()).is_some());
+        assert!(chain.live(1, &[0; 32]).is_none());
+        assert!(chain.live(2, &draft.hash()).is_none());
         assert!(chain.final_outbox(1).is_err(), "not final");
         assert_eq!(r.account().inbox_cursor, 1);
         let event: BatchPosted = sent.event();
@@ -511,7 +511,7 @@ mod finalize_batch {
         let chain = r.chain_account();
         assert_eq!((chain.final_number, chain.tip_number), (1, 1));
         assert_eq!(chain.final_outbox(1).unwrap(), outbox);
-        assert!(!chain.is_live(1, &draft.hash()), "final");
+        assert!(chain.live(1, &draft.hash()).is_none(), "final");
         assert_eq!(chain.locked_bond(&key).unwrap(), 0);
         let event: BatchFinalized = sent.event();
         assert_eq!((event.number, event.hash), (1, draft.hash()));

@@ -2,12 +2,19 @@
 
 use solana_pubkey::Pubkey;
 
-pub use settlement::seeds::{chain, inbox_page, rollup, sender, sequencer};
+pub use settlement::seeds::{chain, dispute, inbox_page, rollup, sender, sequencer};
 
 /// Where batch `number`'s data of sequencer `key` is put together.
 pub fn batch_data(key: &Pubkey, number: u64) -> Pubkey {
     // Too long a seed is the only error, and 4 + 16 characters are not.
     Pubkey::create_with_seed(key, &settlement::seeds::data_seed(number), &settlement::ID)
+        .unwrap_or_default()
+}
+
+/// Where buffer `id` of `owner` is.
+pub fn buffer(owner: &Pubkey, id: u64) -> Pubkey {
+    // Too long a seed is the only error, and 6 + 16 characters are not.
+    Pubkey::create_with_seed(owner, &settlement::seeds::buffer_seed(id), &settlement::ID)
         .unwrap_or_default()
 }
 

@@ -1,5 +1,6 @@
 //! Sizes and limits that are part of the program, not of a rollup's configuration.
 
+use anchor_lang::prelude::Pubkey;
 use assay_ledger::data::CHUNK;
 
 /// Batches that the chain account remembers: the pending ones and the newest final ones.
@@ -15,6 +16,11 @@ pub const MAX_CHUNKS: u32 = 2_048;
 pub const MAX_DATA: u32 = MAX_CHUNKS * CHUNK as u32;
 /// Bytes of data that an inbox message takes at most in a batch of nothing else.
 pub const INBOX_RECORD_BYTES: u64 = 32;
+/// Most bytes of a buffer: what an element of an operator reads at most, with the paths.
+pub const MAX_BUFFER: u32 = 128 * 1024;
+/// Where burned lamports go: Solana destroys what this account holds at the end of each slot.
+pub const INCINERATOR: Pubkey =
+    Pubkey::from_str_const("1nc1nerator11111111111111111111111111111111");
 /// Basis points of a whole.
 pub const BASIS_POINTS: u16 = 10_000;
 /// Version of the batch codec that this program settles.

@@ -1,6 +1,8 @@
 //! What the program refuses, and what to do about it.
 
 use anchor_lang::prelude::*;
+use assay_dispute::descent::DescentError;
+use assay_dispute::game::Refused;
 
 /// Errors of the settlement program.
 #[error_code]
@@ -151,4 +153,121 @@ pub enum SettlementError {
     /// The rent goes to who opened the page.
     #[msg("The rent goes to the account that opened the page: pass that one")]
     WrongPayer,
+    // Disputes
+    /// Something is open over the batch.
+    #[msg("A dispute over the batch or a demand for its blobs is open: wait until it is over")]
+    Disputed,
+    /// The batch is not pending any more, or never was.
+    #[msg("The batch is not pending: it is final, was reverted, or the header is another one")]
+    NotLive,
+    /// The window has passed.
+    #[msg("The challenge window has passed: the batch can no longer be disputed")]
+    WindowClosed,
+    /// Another's dispute, or of another rollup.
+    #[msg("The dispute is over a batch of another rollup")]
+    ForeignDispute,
+    /// Not the key of the side whose move it is.
+    #[msg("This key plays neither side, or not the one that makes such moves")]
+    WrongPlayer,
+    /// The game has moved on.
+    #[msg("The move is for another state of the game: read the dispute again")]
+    OtherState,
+    /// It is decided.
+    #[msg("The dispute is decided")]
+    DisputeOver,
+    /// The batch is dead.
+    #[msg("The batch was reverted by another dispute: resolve this one to get the bond back")]
+    DisputeMoot,
+    /// The batch lives.
+    #[msg("The batch is pending: the dispute must be played")]
+    NotMoot,
+    /// Too late for a move.
+    #[msg("The clock of the side whose turn it is has run out")]
+    ClockExpired,
+    /// Too early for a time-out.
+    #[msg("The clock of the side whose turn it is has not run out")]
+    ClockRuns,
+    /// Not this side's turn.
+    #[msg("It is the other side's turn")]
+    WrongTurn,
+    /// Not a move of this stage.
+    #[msg("The dispute is not in the stage for this move")]
+    WrongStage,
+    /// A tree of no size.
+    #[msg("The tree has a number of leaves that none of ours has")]
+    TreeCount,
+    /// Too few or too many nodes.
+    #[msg("A reveal has 16 to 64 nodes, or all leaves that are left: a power of two")]
+    TreeLevels,
+    /// The nodes are others.
+    #[msg("The nodes do not hash to the node above them")]
+    TreeNodes,
+    /// No such child.
+    #[msg("There is no such child among the nodes revealed")]
+    TreeChild,
+    /// Another parent.
+    #[msg("This is not the header of the batch's parent")]
+    NotTheParent,
+    /// A run without a program, or the other way round.
+    #[msg("A run goes with a result that names a program, and with no other")]
+    NoRun,
+    /// Another program.
+    #[msg("This is not the program of the leaf, or no program")]
+    OtherProgram,
+    /// Other outputs.
+    #[msg("The outputs are not those of the leaf")]
+    OtherOutputs,
+    /// Another operator.
+    #[msg("The operator does not open in the program")]
+    OtherOperator,
+    /// Another tensor.
+    #[msg("The value's type and data do not have the root that was revealed")]
+    OtherTensor,
+    /// Another chunk.
+    #[msg("The chunk has another length or hash than the one revealed")]
+    OtherChunk,
+    /// Not a party.
+    #[msg("The recipient is neither the challenger nor the sequencer of the batch")]
+    NotAParty,
+    /// Something is not paid out.
+    #[msg("The dispute is not over, or not everything is paid out: call claim_payout first")]
+    DisputeNotSettled,
+
+    // Buffers
+    /// Empty or too long, or the account does not fit.
+    #[msg("The buffer is empty, over 128 KiB, or its account has not Buffer::size(len) bytes")]
+    BufferSize,
+    /// Past the end.
+    #[msg("The bytes go past the buffer's end")]
+    BufferRange,
+    /// Another's buffer.
+    #[msg("The buffer belongs to another key: use your own")]
+    ForeignBuffer,
+    /// Not a move.
+    #[msg("The buffer does not hold the borsh encoding of a move and nothing else")]
+    NotAMove,
+}
+
+impl From<Refused> for SettlementError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Over => Self::DisputeOver,
+            Refused::Moot => Self::DisputeMoot,
+            Refused::Late => Self::ClockExpired,
+            Refused::InTime => Self::ClockRuns,
+            Refused::Turn => Self::WrongTurn,
+            Refused::Stage | Refused::Descent(DescentError::Turn) => Self::WrongStage,
+            Refused::Descent(DescentError::Count) => Self::TreeCount,
+            Refused::Descent(DescentError::Levels) => Self::TreeLevels,
+            Refused::Descent(DescentError::Nodes) => Self::TreeNodes,
+            Refused::Descent(DescentError::Child) => Self::TreeChild,
+            Refused::Parent => Self::NotTheParent,
+            Refused::NoRun => Self::NoRun,
+            Refused::Program => Self::OtherProgram,
+            Refused::Outputs => Self::OtherOutputs,
+            Refused::Operator => Self::OtherOperator,
+            Refused::Tensor => Self::OtherTensor,
+            Refused::Chunk => Self::OtherChunk,
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! Events: all that an indexer needs beside the instructions' own data.
 //!
 //! The payload of a message and the chunks of a batch are in the data of `enqueue` and
-//! `write_chunks`. Logs can be truncated by whoever sends the transaction, so nothing that
+//! `write_chunks`; what a move of a dispute reveals, claims or proves is in the data of its
+//! instruction, or in that of the `write_buffer`s to the buffer that the event names. Logs can be truncated by whoever sends the transaction, so nothing that
 //! correctness depends on is read from an event.
 
+use crate::game::{MoveKind, Party, Reason, StageKind};
 use crate::header::BatchHeader;
 use crate::state::Config;
 use anchor_lang::prelude::*;
@@ -124,4 +126,138 @@ pub struct InboxPageClosed {
     pub rollup: Pubkey,
     /// The page.
     pub page: u64,
+}
+
+/// A dispute was opened: it is in its first stage, and the challenger's turn.
+#[event]
+pub struct DisputeOpened {
+    /// The rollup.
+    pub rollup: Pubkey,
+    /// The dispute's account.
+    pub dispute: Pubkey,
+    /// Who opened it.
+    pub challenger: Pubkey,
+    /// The batch's sequencer.
+    pub asserter: Pubkey,
+    /// The batch.
+    pub number: u64,
+    /// Its header's hash.
+    pub hash: [u8; 32],
+    /// Lamports that the challenger has at stake.
+    pub bond: u64,
+    /// The last slot in which the challenger may move.
+    pub deadline: u64,
+    /// Name of the game's state, for the next move.
+    pub state: u64,
+}
+
+/// A move was made in a dispute.
+#[event]
+pub struct DisputeMoved {
+    /// The rollup.
+    pub rollup: Pubkey,
+    /// The dispute's account.
+    pub dispute: Pubkey,
+    /// The batch.
+    pub number: u64,
+    /// Number of the move, from 1.
+    pub moves: u32,
+    /// Who made it.
+    pub side: Party,
+    /// What kind of move.
+    pub kind: MoveKind,
+    /// The buffer whose contents are the move; none if it is in the instruction's data.
+    pub buffer: Option<Pubkey>,
+    /// The stage now.
+    pub stage: StageKind,
+    /// Whose turn it is now.
+    pub turn: Party,
+    /// The last slot in which that side may move.
+    pub deadline: u64,
+    /// Name of the game's state, for the next move.
+    pub state: u64,
+}
+
+/// A dispute was decided.
+#[event]
+pub struct DisputeDecided {
+    /// The rollup.
+    pub rollup: Pubkey,
+    /// The dispute's account.
+    pub dispute: Pubkey,
+    /// The batch.
+    pub number: u64,
+    /// Its header's hash.
+    pub hash: [u8; 32],
+    /// Who won.
+    pub winner: Party,
+    /// By what.
+    pub reason: Reason,
+    /// The buffer whose contents are the proof; none if there was none, or it is in the
+    /// instruction's data.
+    pub buffer: Option<Pubkey>,
+    /// Lamports that the winner may claim: the challenger's bond, and a part of what was slashed.
+    pub payout: u64,
+}
+
+/// A dispute over a dead batch was given up; the challenger may claim its bond.
+#[event]
+pub struct DisputeResolved {
+    /// The rollup.
+    pub rollup: Pubkey,
+    /// The dispute's account.
+    pub dispute: Pubkey,
+    /// The batch.
+    pub number: u64,
+    /// Its header's hash.
+    pub hash: [u8; 32],
+    /// Lamports that the challenger may claim.
+    pub payout: u64,
+}
+
+/// A batch was reverted, and all that followed it.
+#[event]
+pub struct BatchReverted {
+    /// The rollup.
+    pub rollup: Pubkey,
+    /// The batch.
+    pub number: u64,
+    /// Its header's hash.
+    pub hash: [u8; 32],
+    /// Who posted it.
+    pub sequencer: Pubkey,
+    /// The account of the dispute or demand that it lost.
+    pub by: Pubkey,
+    /// L1 slot.
+    pub slot: u64,
+    /// The tip now: the batch's parent.
+    pub tip_hash: [u8; 32],
+    /// Inbox messages that it has consumed.
+    pub inbox_cursor: u64,
+    /// Lamports taken from the sequencer's bond.
+    pub slashed: u64,
+    /// Lamports of them that were burned; the rest is the winner's.
+    pub burned: u64,
+}
+
+/// What somebody had won or put at stake was paid out.
+#[event]
+pub struct PayoutClaimed {
+    /// The rollup.
+    pub rollup: Pubkey,
+    /// The account that held it.
+    pub from: Pubkey,
+    /// Who was paid.
+    pub to: Pubkey,
+    /// How much.
+    pub lamports: u64,
+}
+
+/// A dispute's account was closed.
+#[event]
+pub struct DisputeClosed {
+    /// The rollup.
+    pub rollup: Pubkey,
+    /// The dispute's account.
+    pub dispute: Pubkey,
 }

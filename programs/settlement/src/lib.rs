@@ -1,23 +1,23 @@
 //! Assay's settlement program: sequencers and their bonds, batches and their finality, the
-//! inbox, and the batches' data.
+//! inbox, the batches' data, and disputes.
 //!
 //! * [`instructions`]: one file each; what each needs and does is said at [`settlement`]
 //! * [`state`]: the accounts
 //! * [`seeds`]: their addresses
-//! * [`header`]: a batch's header as an argument
+//! * [`header`]: a batch's header as an argument; [`game`]: what a dispute's moves hold
 //! * [`events`], [`errors`], [`constants`]
 //!
-//! What a batch means is `assay-ledger`'s business, what is committed to `assay-tensor`'s: this
-//! program calls the same functions as the sequencer.
+//! What a batch means is `assay-ledger`'s business, what is committed to `assay-tensor`'s, how a
+//! dispute is played `assay-dispute`'s: this program calls the same functions as the sequencer and
+//! the verifier, and adds accounts, signers, the clock and lamports.
 //!
-//! Not here yet, and where it will stand: disputes and data demands (`state/dispute.rs`, opened
-//! against a live batch of [`state::Chain`], ended by its one-step revert), rotation of turns,
-//! receipts, the exit latch and the upgrade timelock.
+//! Not here yet: rotation of turns, receipts, the exit latch and the upgrade timelock.
 #![allow(missing_docs)] // Anchor's macros generate public items without documentation.
 
 pub mod constants;
 pub mod errors;
 pub mod events;
+pub mod game;
 pub mod header;
 pub mod instructions;
 pub mod seeds;
@@ -25,6 +25,8 @@ pub mod state;
 
 use anchor_lang::prelude::*;
 
+use assay_dispute::game::Move;
+use game::{ClaimKind, LeafResult, RunClaim};
 use header::BatchHeader;
 use instructions::*;
 use state::Config;
@@ -210,7 +212,7 @@ pub mod settlement {
     ///
     /// Accounts: `rollup`, `chain`, `sequencer` (of who posted it). Nobody signs.
     ///
-    /// Requirements: a batch is pending and its window has passed.
+    /// Requirements: a batch is pending, its window has passed, and no dispute over it is open.
     ///
     /// Steps: moves the final number; thereby unlocks the slice of the bond. Moves the fees of
     /// the messages that the batch consumed to the sequencer's account.
@@ -243,5 +245,188 @@ pub mod settlement {
     /// Steps: returns the rent.
     pub fn close_inbox_page(ctx: Context<CloseInboxPage>) -> Result<()> {
         CloseInboxPage::handler(ctx)
+    }
+
+    /// Opens a dispute over a pending batch.
+    ///
+    /// Accounts: `challenger` (signer, pays), `rollup`, `chain`, `dispute` (created), system
+    /// program.
+    ///
+    /// Requirements: the header is that of a live batch whose window has not passed. As many
+    /// disputes as one likes may be open at once.
+    ///
+    /// Steps: takes the bond that the header's parameters ask for; from now on the batch does not
+    /// become final. It is the challenger's turn: `claim`, or `prove`.
+    pub fn open_dispute(ctx: Context<OpenDispute>, id: u64, header: BatchHeader) -> Result<()> {
+        OpenDispute::handler(ctx, id, &header)
+    }
+
+    /// Challenger: says what is wrong.
+    ///
+    /// Accounts, of this and the next six instructions: `player` (signer: the challenger, or the
+    /// batch's sequencer, whoever makes such moves), `chain`, `dispute`.
+    ///
+    /// Requirements, of all of them: the batch is live; the dispute is in the state of this name
+    /// ([`state::dispute::state_name`]) and in the stage for the move; it is the player's turn,
+    /// and its clock has not run out.
+    ///
+    /// Steps: `assay_dispute::game` says what each move does and what its arguments must be. Its
+    /// time is taken from the player's clock.
+    pub fn claim(ctx: Context<Play>, state: u64, claim: ClaimKind) -> Result<()> {
+        Play::handler(ctx, state, Move::Claim(claim.to_game()?))
+    }
+
+    /// Asserter: shows the nodes some levels below the present one, from the left.
+    pub fn reveal(ctx: Context<Play>, state: u64, nodes: Vec<[u8; 32]>) -> Result<()> {
+        Play::handler(ctx, state, Move::Reveal { nodes })
+    }
+
+    /// Challenger: names the leftmost of the nodes shown that is not its own.
+    pub fn choose(ctx: Context<Play>, state: u64, child: u8) -> Result<()> {
+        Play::handler(ctx, state, Move::Choose { child })
+    }
+
+    /// Asserter: shows the result in the transaction leaf that was reached, and if it names a
+    /// program, commits to the run.
+    pub fn reveal_leaf(
+        ctx: Context<Play>,
+        state: u64,
+        result: LeafResult,
+        run: Option<RunClaim>,
+    ) -> Result<()> {
+        let made = Move::RevealLeaf {
+            result: result.into(),
+            run: run.map(Into::into),
+        };
+        Play::handler(ctx, state, made)
+    }
+
+    /// Asserter: commits to the state roots between the batch's transactions, and may show the
+    /// first nodes at once.
+    pub fn post_states(
+        ctx: Context<Play>,
+        state: u64,
+        root: [u8; 32],
+        nodes: Vec<[u8; 32]>,
+    ) -> Result<()> {
+        Play::handler(ctx, state, Move::PostStates { root, nodes })
+    }
+
+    /// Asserter: opens the operator that was reached and the type of its value, commits to the
+    /// value's chunks, and may show the first nodes over them at once.
+    pub fn reveal_tensor(
+        ctx: Context<Play>,
+        state: u64,
+        operator: Vec<u8>,
+        path: Vec<[u8; 32]>,
+        data_root: [u8; 32],
+        nodes: Vec<[u8; 32]>,
+    ) -> Result<()> {
+        let made = Move::RevealTensor {
+            operator,
+            path,
+            data_root,
+            nodes,
+        };
+        Play::handler(ctx, state, made)
+    }
+
+    /// Asserter: shows the chunk that was reached.
+    pub fn reveal_chunk(ctx: Context<Play>, state: u64, bytes: Vec<u8>) -> Result<()> {
+        Play::handler(ctx, state, Move::RevealChunk { bytes })
+    }
+
+    /// Either side: makes the move whose borsh encoding ([`assay_dispute::game::Move`]) is in a
+    /// buffer.
+    ///
+    /// Accounts: those of any move, and `buffer` (the player's).
+    ///
+    /// Requirements and steps: those of the move.
+    pub fn play_from_buffer(ctx: Context<PlayFromBuffer>, state: u64) -> Result<()> {
+        PlayFromBuffer::handler(ctx, state)
+    }
+
+    /// Ends a dispute against the side whose clock has run out.
+    ///
+    /// Accounts: `court` (`rollup`, `chain`, `sequencer` of the batch, `dispute`, `incinerator`).
+    /// Nobody signs.
+    ///
+    /// Requirements: the batch is live, and the slot is after the deadline of the side whose turn
+    /// it is.
+    ///
+    /// Steps: if the challenger wins: makes the batch's parent the tip, slashes the batch's slice
+    /// of the sequencer's bond, burns half of it and gives the challenger the rest and its own
+    /// bond. If the asserter wins: gives it the challenger's bond, and no longer holds the batch
+    /// back. What is given waits in the dispute for `claim_payout`.
+    pub fn time_out(ctx: Context<TimeOut>) -> Result<()> {
+        TimeOut::handler(ctx)
+    }
+
+    /// Gives up a dispute over a dead batch.
+    ///
+    /// Accounts: `chain`, `dispute`. Nobody signs.
+    ///
+    /// Requirements: the dispute is not decided, and its batch was reverted by another.
+    ///
+    /// Steps: gives the challenger its bond back, for `claim_payout`; nothing else.
+    pub fn resolve(ctx: Context<Resolve>) -> Result<()> {
+        Resolve::handler(ctx)
+    }
+
+    /// Pays a party of a dispute what it may claim.
+    ///
+    /// Accounts: `dispute`, `recipient` (the challenger's or the asserter's own wallet). Nobody
+    /// signs.
+    ///
+    /// Requirements: none.
+    ///
+    /// Steps: pays all of it; nothing if there is nothing.
+    pub fn claim_payout(ctx: Context<ClaimPayout>) -> Result<()> {
+        ClaimPayout::handler(ctx)
+    }
+
+    /// Closes a dispute.
+    ///
+    /// Accounts: `dispute` (closed), `challenger` (gets the rent). Nobody signs.
+    ///
+    /// Requirements: it is over, and everything is paid out.
+    ///
+    /// Steps: returns the rent.
+    pub fn close_dispute(ctx: Context<CloseDispute>) -> Result<()> {
+        CloseDispute::handler(ctx)
+    }
+
+    /// Takes a client-created account into use as a buffer of `len` bytes.
+    ///
+    /// Accounts: `owner` (signer), `buffer` (owned by this program, all zero, of
+    /// [`state::Buffer::size`] bytes; created in the same transaction).
+    ///
+    /// Requirements: 1 <= `len` <= [`constants::MAX_BUFFER`].
+    ///
+    /// Steps: writes the account's header.
+    pub fn open_buffer(ctx: Context<OpenBuffer>, len: u32) -> Result<()> {
+        OpenBuffer::handler(ctx, len)
+    }
+
+    /// Writes `bytes` from `offset` on.
+    ///
+    /// Accounts: `owner` (signer), `buffer`.
+    ///
+    /// Requirements: the buffer is the owner's, and the bytes do not go past its end.
+    ///
+    /// Steps: writes them. In any order, and as often as one likes.
+    pub fn write_buffer(ctx: Context<WriteBuffer>, offset: u32, bytes: Vec<u8>) -> Result<()> {
+        WriteBuffer::handler(ctx, offset, bytes)
+    }
+
+    /// Closes a buffer.
+    ///
+    /// Accounts: `owner` (signer, gets the rent), `buffer` (closed).
+    ///
+    /// Requirements: the buffer is the owner's.
+    ///
+    /// Steps: returns the rent.
+    pub fn close_buffer(ctx: Context<CloseBuffer>) -> Result<()> {
+        CloseBuffer::handler(ctx)
     }
 }

@@ -6,7 +6,9 @@
 //! | chain | `"chain"`, rollup |
 //! | sequencer | `"sequencer"`, rollup, key |
 //! | inbox page | `"inbox"`, rollup, page (u64, little endian) |
+//! | dispute | `"dispute"`, rollup, challenger, id (u64, little endian) |
 //! | batch data | none: created by the client with seed from the sequencer's key, see [`data_seed`] |
+//! | buffer | none: created by the client with seed from the owner's key, see [`buffer_seed`] |
 //! | a program's sender of messages | `"sender"`, rollup; of the bridge or the escrow, not of this program |
 
 use anchor_lang::prelude::*;
@@ -19,6 +21,8 @@ pub const CHAIN: &[u8] = b"chain";
 pub const SEQUENCER: &[u8] = b"sequencer";
 /// Of a page of the inbox.
 pub const INBOX: &[u8] = b"inbox";
+/// Of a dispute.
+pub const DISPUTE: &[u8] = b"dispute";
 /// Of the signer by which the bridge and the escrow send messages.
 pub const SENDER: &[u8] = b"sender";
 
@@ -42,6 +46,16 @@ pub fn inbox_page(rollup: &Pubkey, page: u64) -> Pubkey {
     find(&[INBOX, rollup.as_ref(), &page.to_le_bytes()])
 }
 
+/// Address of dispute `id` of `challenger`.
+pub fn dispute(rollup: &Pubkey, challenger: &Pubkey, id: u64) -> Pubkey {
+    find(&[
+        DISPUTE,
+        rollup.as_ref(),
+        challenger.as_ref(),
+        &id.to_le_bytes(),
+    ])
+}
+
 /// Address by which `program` (the bridge or the escrow) signs messages to `rollup`.
 pub fn sender(program: &Pubkey, rollup: &Pubkey) -> Pubkey {
     Pubkey::find_program_address(&[SENDER, rollup.as_ref()], program).0
@@ -52,6 +66,12 @@ pub fn sender(program: &Pubkey, rollup: &Pubkey) -> Pubkey {
 /// clients: the program accepts any account that the poster opened.
 pub fn data_seed(number: u64) -> String {
     format!("data{number:x}")
+}
+
+/// Seed with which a client creates its buffer number `id`: its address is
+/// `create_with_seed(owner's key, buffer_seed(id), this program)`. A convention of the clients.
+pub fn buffer_seed(id: u64) -> String {
+    format!("buffer{id:x}")
 }
 
 /// A seed that the IDL cannot express, as it is: from `account.key` and from a method's result

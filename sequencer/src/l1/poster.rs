@@ -159,7 +159,7 @@ impl Poster {
         let now = self.l1.rpc().slot().await?;
         let due: Vec<_> = (chain.final_number + 1..=chain.tip_number)
             .map(|number| chain.slots[(number % chain.slots.len() as u64) as usize])
-            .take_while(|slot| slot.window_end().is_ok_and(|end| end <= now))
+            .take_while(|slot| slot.window_end <= now && slot.disputes == 0)
             .take(FINALISE_TOGETHER)
             .collect();
         let (Some(first), Some(last)) = (due.first(), due.last()) else {

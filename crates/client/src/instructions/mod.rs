@@ -1,10 +1,12 @@
 //! The programs' instructions. What each needs is said in the program.
 //!
 //! * [`settlement`]: sequencers, batches, the inbox
+//! * [`disputes`]: disputes and buffers
 //! * [`bridge`]: deposits and withdrawals
 //! * [`escrow`]: jobs paid on L1
 
 pub mod bridge;
+pub mod disputes;
 pub mod escrow;
 pub mod settlement;
 

@@ -196,18 +196,21 @@ impl PostBatch<'_> {
         let params = &header.params;
         {
             let mut chain = ctx.accounts.chain.load_mut()?;
+            let life = chain.reverts;
             chain.push(BatchSlot {
                 hash,
                 sequencer: header.sequencer,
                 outbox_root: header.state.outbox.root,
                 outbox_count: header.state.outbox.count,
                 number: header.number,
-                posted_slot: slot,
+                window_end: slot
+                    .checked_add(params.window)
+                    .ok_or(SettlementError::Overflow)?,
                 inbox_cursor: header.state.inbox.cursor,
                 inbox_fees: point.fees,
                 bond_slice: params.bond_slice,
-                window: u32::try_from(params.window).map_err(|_| SettlementError::BadConfig)?,
-                reserved: 0,
+                life,
+                disputes: 0,
             })?;
             chain.invariant()?;
         }

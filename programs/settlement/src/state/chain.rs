@@ -5,9 +5,9 @@
 //!       readable outboxes          pending (live)
 //! ```
 //!
-//! The layout is made for disputes: reverting batch `n` is one step, `tip_number = n - 1` (and
-//! the rollup's copy of the cursor). The slots above the tip are then dead without being
-//! touched, their bonds unlocked, and [`Chain::is_live`] says so to every dispute over them.
+//! Reverting batch `n` is one step, `tip_number = n - 1` (and the rollup's copy of the cursor). The
+//! slots above the tip are then dead without being touched, their bonds unlocked, and
+//! [`Chain::live`] says so to every dispute over them.
 
 use crate::constants::{ACCOUNT_VERSION, MAX_PENDING, RING};
 use crate::errors::SettlementError;
@@ -28,27 +28,19 @@ pub struct BatchSlot {
     pub outbox_count: u64,
     /// The batch's number; distinguishes it from the one that held the slot before.
     pub number: u64,
-    /// L1 slot in which it was posted.
-    pub posted_slot: u64,
+    /// The first L1 slot in which it may become final, and may no longer be disputed.
+    pub window_end: u64,
     /// Inbox messages consumed after it.
     pub inbox_cursor: u64,
     /// Lamports that all messages up to the cursor have paid.
     pub inbox_fees: u64,
     /// Lamports of the sequencer's bond that it locks while it is live.
     pub bond_slice: u64,
-    /// L1 slots from posting to finality.
-    pub window: u32,
-    /// Zero. Open disputes over the batch will be counted here, and hold its finality back.
-    pub reserved: u32,
-}
-
-impl BatchSlot {
-    /// The first L1 slot in which the batch may become final, and may no longer be disputed.
-    pub fn window_end(&self) -> Result<u64> {
-        self.posted_slot
-            .checked_add(u64::from(self.window))
-            .ok_or_else(|| error!(SettlementError::Overflow))
-    }
+    /// [`Chain::reverts`] when it was posted. The very same batch can be posted again after a
+    /// revert, and nothing that was open over its first life may touch the second.
+    pub life: u32,
+    /// Open disputes over it, and open demands for what it names: they hold its finality back.
+    pub disputes: u32,
 }
 
 /// A rollup's chain account.
@@ -61,10 +53,12 @@ pub struct Chain {
     pub final_number: u64,
     /// Number of the newest batch.
     pub tip_number: u64,
+    /// Reverts so far.
+    pub reverts: u32,
     /// Layout of this account.
     pub version: u8,
     /// Zero.
-    pub padding: [u8; 7],
+    pub padding: [u8; 3],
     /// The batch with number `n` is in place `n % RING`.
     pub slots: [BatchSlot; RING],
 }
@@ -76,19 +70,20 @@ impl Chain {
         + 32 // rollup
         + 8 // final_number
         + 8 // tip_number
-        + 1 + 7 // version, padding
+        + 4 // reverts
+        + 1 + 3 // version, padding
         + RING * (
             32 // hash
             + 32 // sequencer
             + 32 // outbox_root
             + 8 // outbox_count
             + 8 // number
-            + 8 // posted_slot
+            + 8 // window_end
             + 8 // inbox_cursor
             + 8 // inbox_fees
             + 8 // bond_slice
-            + 4 // window
-            + 4 // reserved
+            + 4 // life
+            + 4 // disputes
         )
     }
 
@@ -112,9 +107,40 @@ impl Chain {
         self.tip_number.saturating_sub(self.final_number)
     }
 
-    /// Whether batch `number` with this header hash is pending: neither final nor reverted.
-    pub fn is_live(&self, number: u64, hash: &[u8; 32]) -> bool {
-        number > self.final_number && number <= self.tip_number && self.place(number).hash == *hash
+    /// Batch `number` with this header hash, if it is pending: neither final nor reverted.
+    pub fn live(&self, number: u64, hash: &[u8; 32]) -> Option<&BatchSlot> {
+        let pending = number > self.final_number && number <= self.tip_number;
+        Some(self.place(number)).filter(|slot| pending && slot.hash == *hash)
+    }
+
+    /// Notes one more dispute or demand over live batch `number`.
+    pub fn hold(&mut self, number: u64) -> Result<()> {
+        let slot = self.place_mut(number);
+        slot.disputes = slot
+            .disputes
+            .checked_add(1)
+            .ok_or(SettlementError::Overflow)?;
+        Ok(())
+    }
+
+    /// Notes that one is over, and the batch still live.
+    pub fn release(&mut self, number: u64) -> Result<()> {
+        let slot = self.place_mut(number);
+        slot.disputes = slot
+            .disputes
+            .checked_sub(1)
+            .ok_or(SettlementError::Invariant)?;
+        Ok(())
+    }
+
+    /// Reverts live batch `number` with all that follow it. Returns it.
+    pub fn revert(&mut self, number: u64) -> Result<BatchSlot> {
+        let pending = number > self.final_number && number <= self.tip_number;
+        require!(pending, SettlementError::NothingPending);
+        // As many reverts as wrap it round cannot happen; an error would make the last lie safe.
+        self.reverts = self.reverts.wrapping_add(1);
+        self.tip_number = number.saturating_sub(1);
+        Ok(*self.place(number))
     }
 
     /// Batch `number`, if it is final and still remembered.
@@ -173,7 +199,8 @@ impl Chain {
             .checked_add(1)
             .ok_or(SettlementError::Overflow)?;
         let batch = *self.place(number);
-        require!(now >= batch.window_end()?, SettlementError::WindowOpen);
+        require!(now >= batch.window_end, SettlementError::WindowOpen);
+        require!(batch.disputes == 0, SettlementError::Disputed);
         let fees = batch
             .inbox_fees
             .checked_sub(self.last_final().inbox_fees)
@@ -225,11 +252,10 @@ mod tests {
             sequencer,
             outbox_count: number,
             number,
-            posted_slot: 10 * number,
+            window_end: 10 * number + 50,
             inbox_cursor: 2 * number,
             inbox_fees: 100 * number,
             bond_slice: 7,
-            window: 50,
             ..BatchSlot::zeroed()
         }
     }
@@ -257,21 +283,24 @@ mod tests {
         }
         assert_eq!(chain.locked_bond(&a).unwrap(), 70);
         assert_eq!(chain.locked_bond(&b).unwrap(), 70);
-        chain.tip_number = 34;
+        assert!(chain.revert(30).is_err() && chain.revert(51).is_err());
+        assert_eq!(chain.revert(35).unwrap().number, 35);
+        assert_eq!(chain.reverts, 1);
         chain.invariant().unwrap();
         assert_eq!(chain.locked_bond(&a).unwrap(), 28);
         assert_eq!(chain.locked_bond(&b).unwrap(), 0);
         for number in 0..=60 {
-            let live = (31..=34).contains(&number);
-            assert_eq!(chain.is_live(number, &[number as u8; 32]), live, "{number}");
+            let pending = (31..=34).contains(&number);
+            let live = chain.live(number, &[number as u8; 32]);
+            assert_eq!(live.is_some(), pending, "{number}");
             let found = chain.final_outbox(number);
             assert_eq!(found.is_ok(), number <= 30, "{number}");
         }
         // Another branch over the dead one.
         for number in 35..=45 {
             chain.push(batch(number, 0x80, b)).unwrap();
-            assert!(!chain.is_live(number, &[number as u8; 32]));
-            assert!(chain.is_live(number, &[number as u8 ^ 0x80; 32]));
+            assert!(chain.live(number, &[number as u8; 32]).is_none());
+            assert!(chain.live(number, &[number as u8 ^ 0x80; 32]).is_some());
         }
         assert_eq!(chain.locked_bond(&b).unwrap(), 77);
         for number in 31..=45 {
@@ -281,14 +310,27 @@ mod tests {
         chain.invariant().unwrap();
     }
 
+    /// What is open over a batch holds it back, and those after it with it.
     #[test]
-    fn a_window_does_not_overflow() {
+    fn a_disputed_batch_is_not_final() {
         let mut chain = chain();
-        let mut late = batch(1, 0, Pubkey::new_unique());
-        late.posted_slot = u64::MAX;
-        chain.push(late).unwrap();
+        let key = Pubkey::new_unique();
+        chain.push(batch(1, 0, key)).unwrap();
+        chain.push(batch(2, 0, key)).unwrap();
+        assert!(chain.release(1).is_err(), "nothing is open");
+        chain.hold(1).unwrap();
+        chain.hold(1).unwrap();
+        chain.release(1).unwrap();
         assert!(chain.finalize_next(u64::MAX).is_err());
         assert_eq!(chain.final_number, 0);
+        chain.release(1).unwrap();
+        chain.finalize_next(60).unwrap();
+        chain.hold(2).unwrap();
+        assert!(chain.finalize_next(u64::MAX).is_err());
+        // Its successor in the slot starts with none.
+        chain.revert(2).unwrap();
+        chain.push(batch(2, 0x80, key)).unwrap();
+        chain.finalize_next(u64::MAX).unwrap();
     }
 
     #[test]

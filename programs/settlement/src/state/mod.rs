@@ -1,16 +1,19 @@
 //! The program's accounts, one file each.
 //!
-//! Disputes, turns and the upgrade timelock will each be a file here; what they need of the
-//! present accounts is laid out in [`chain`].
+//! Turns and the upgrade timelock will each be a file here.
 
 pub mod batch_data;
+pub mod buffer;
 pub mod chain;
+pub mod dispute;
 pub mod inbox_page;
 pub mod rollup;
 pub mod sequencer;
 
 pub use batch_data::BatchData;
+pub use buffer::Buffer;
 pub use chain::{BatchSlot, Chain};
+pub use dispute::Dispute;
 pub use inbox_page::{InboxEntry, InboxPage};
 pub use rollup::{Config, Params, Rollup};
 pub use sequencer::Sequencer;

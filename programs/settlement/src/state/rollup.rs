@@ -97,8 +97,8 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         let p = &self.params;
         let ok = p.window >= 1
-            // A batch slot keeps the window in 32 bits.
-            && p.window <= u64::from(u32::MAX)
+            // Nobody waits for ever, and no sum of slots overflows.
+            && p.window.max(p.clock) <= u64::from(u32::MAX)
             && p.bond_slice >= 1
             && p.max_units >= 1
             && p.max_records >= 1

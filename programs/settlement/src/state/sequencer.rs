@@ -51,6 +51,14 @@ impl Sequencer {
             .saturating_sub(locked)
     }
 
+    /// Takes `lamports` of the bond, or what there is. Returns how many.
+    pub fn slash(&mut self, lamports: u64) -> u64 {
+        let slashed = lamports.min(self.bond);
+        self.bond = self.bond.saturating_sub(slashed);
+        self.unbonding = self.unbonding.min(self.bond);
+        slashed
+    }
+
     /// Checks what must hold after every instruction.
     pub fn invariant(&self) -> Result<()> {
         require_eq!(
