@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod clock;
+pub mod demand;
 pub mod descent;
 pub mod game;
 pub mod moves;
