@@ -14,6 +14,7 @@ pub mod demand;
 pub mod descent;
 pub mod game;
 pub mod moves;
+pub mod prove;
 pub mod stage;
 pub mod step;
 
