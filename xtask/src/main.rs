@@ -68,7 +68,7 @@ fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Setup => setup::install(),
         Task::Build => build(),
-        Task::Programs => setup::install().and_then(|()| programs::build()),
+        Task::Programs => setup::install().and_then(|()| programs::build_for_tests()),
         Task::Idl => setup::install().and_then(|()| programs::idl()),
         Task::Demo { arguments } => {
             setup::install()?;
@@ -77,7 +77,7 @@ fn main() -> Result<()> {
         }
         Task::Test { rust_only } => {
             setup::install()?;
-            programs::build()?;
+            programs::build_for_tests()?;
             if !rust_only {
                 programs::idl()?;
             }

@@ -6,6 +6,8 @@ use anyhow::{Context, Result, bail};
 
 /// The programs' packages.
 pub const PROGRAMS: [&str; 3] = ["settlement", "bridge", "escrow"];
+/// The program that only the tests load.
+const PROBE: &str = "probe";
 
 /// Builds the programs into `target/deploy`, with the development keypairs beside them unless
 /// others are there.
@@ -17,35 +19,48 @@ pub fn build() -> Result<()> {
     // One at a time: together, the features that one program asks of another (`no-entrypoint`)
     // would be switched on in that other's own binary.
     for program in PROGRAMS {
-        match &toolchain {
-            Toolchain::Assay(path) => {
-                // Quiet unless something is compiled.
-                let out =
-                    output(command(path).args(["--quiet", "--locked", "--package", program]))?;
-                for line in out.lines() {
-                    eprintln!("   Program {}", line.rsplit('/').next().unwrap_or(line));
-                }
-            }
-            Toolchain::Solana(path) => {
-                let manifest = root().join("programs").join(program).join("Cargo.toml");
-                run(command(path)
-                    .args(["--arch", "v3", "--manifest-path"])
-                    .arg(manifest)
-                    .args(["--", "--locked"]))?;
-            }
-        }
-        if !deploy.join(format!("{program}.so")).is_file() {
-            bail!(
-                "{program}.so is not in {} after its build",
-                deploy.display()
-            );
-        }
+        build_one(&toolchain, program, &format!("programs/{program}"))?;
         let keypair = deploy.join(format!("{program}-keypair.json"));
         let dev = root().join(format!("migrations/dev-keys/{program}.json"));
         if !keypair.exists() {
             std::fs::copy(&dev, &keypair)
                 .with_context(|| format!("could not copy {}", dev.display()))?;
         }
+    }
+    Ok(())
+}
+
+/// The same, and the program that only the tests load.
+pub fn build_for_tests() -> Result<()> {
+    build()?;
+    let toolchain = programs_toolchain().context("the program toolchain is gone")?;
+    build_one(&toolchain, PROBE, "tests/probe")
+}
+
+/// Builds a package in a directory of the workspace.
+fn build_one(toolchain: &Toolchain, package: &str, directory: &str) -> Result<()> {
+    match toolchain {
+        Toolchain::Assay(path) => {
+            // Quiet unless something is compiled.
+            let out = output(command(path).args(["--quiet", "--locked", "--package", package]))?;
+            for line in out.lines() {
+                eprintln!("   Program {}", line.rsplit('/').next().unwrap_or(line));
+            }
+        }
+        Toolchain::Solana(path) => {
+            let manifest = root().join(directory).join("Cargo.toml");
+            run(command(path)
+                .args(["--arch", "v3", "--manifest-path"])
+                .arg(manifest)
+                .args(["--", "--locked"]))?;
+        }
+    }
+    let deploy = target().join("deploy");
+    if !deploy.join(format!("{package}.so")).is_file() {
+        bail!(
+            "{package}.so is not in {} after its build",
+            deploy.display()
+        );
     }
     Ok(())
 }

@@ -120,6 +120,7 @@ impl Transaction {
 
     /// The transaction whose borsh encoding is exactly `bytes`. Nothing is allocated for a length
     /// that the bytes only claim.
+    #[inline(never)]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         if bytes.first() == Some(&INFER) {
             let length = bytes.get(INFER_HEAD - 4..INFER_HEAD)?.try_into().ok()?;

@@ -36,6 +36,7 @@ use core::cell::RefCell;
 /// # Errors
 /// [`ProofError`] if there is no such record, or if the chunks do not open or are not those that the record
 /// needs. It says nothing about the data.
+#[inline(never)]
 pub fn check_data(
     header: &Header,
     index: u32,
@@ -58,6 +59,7 @@ pub fn check_data(
 }
 
 /// The chunks of a proof with their indices, opened against the header's data root.
+#[inline(never)]
 fn open<'a>(header: &Header, proof: &'a [u8]) -> Result<Vec<(u32, &'a [u8])>, ProofError> {
     let mut proof = Bytes::new(proof);
     let all = chunk_count(header.data_len);

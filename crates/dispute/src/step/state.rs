@@ -89,6 +89,7 @@ pub fn check_step(
 /// # Errors
 /// [`ProofError`] if the proof does not open what the transition reads, or shows a message that is not L1's.
 /// It says nothing about the claim.
+#[inline(never)]
 pub fn check_state(
     claims: &StateClaims,
     proof: &[u8],
@@ -118,6 +119,7 @@ pub fn check_state(
 }
 
 /// The transaction and the result that its leaf claims, opened against the transaction root.
+#[inline(never)]
 fn leaf(
     claims: &StateClaims,
     proof: &mut Bytes<'_>,

@@ -143,6 +143,7 @@ pub fn check(source: &impl Source, expected: u32) -> Result<(), DecodeError> {
 
 /// Record `index` of the data of a batch whose header says `expected` transactions; malformed
 /// where [`check`] says so.
+#[inline(never)]
 pub fn decode_from(
     source: &impl Source,
     expected: u32,
