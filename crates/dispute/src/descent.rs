@@ -131,7 +131,7 @@ impl Descent {
     }
 
     /// How many levels a reveal of so many nodes goes down, if there may be one.
-    fn levels(&self, nodes: usize) -> Option<u32> {
+    pub(crate) fn levels(&self, nodes: usize) -> Option<u32> {
         let height = u32::from(self.height);
         (height.min(MIN_LEVELS)..=height.min(MAX_LEVELS))
             .rev()

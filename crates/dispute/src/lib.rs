@@ -14,6 +14,9 @@ pub mod demand;
 pub mod descent;
 pub mod game;
 pub mod moves;
+#[cfg(feature = "std")]
+pub mod player;
+pub mod prove;
 pub mod stage;
 pub mod step;
 

@@ -4,8 +4,11 @@
 
 mod bytes;
 pub mod data;
+pub mod deploy;
 pub mod ed25519;
 pub mod element;
+pub mod end;
+pub mod output;
 pub mod program;
 pub mod state;
 
