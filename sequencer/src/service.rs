@@ -14,10 +14,15 @@ use assay_ledger::transition::Env;
 use solana_keypair::{EncodableKey, Keypair};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// How long calls that are under way may take to end when the service stops: a client that has
+/// sent half of a request must not hold it up.
+const LAST_CALLS: Duration = Duration::from_secs(5);
 
 /// A running sequencer. Dropping it stops it without waiting; [`Service::stop`] waits.
 #[derive(Debug)]
@@ -126,10 +131,18 @@ impl Service {
         tasks.spawn(rig::ended(rig.ended));
         let (token, to_drain) = (stop.clone(), engine.clone());
         tasks.spawn(async move {
-            axum::serve(listener, api::router(api))
-                .with_graceful_shutdown(async move { token.cancelled().await })
-                .await
-                .context("the HTTP server failed")?;
+            let stopped = token.clone();
+            let serve = axum::serve(listener, api::router(api))
+                .with_graceful_shutdown(async move { stopped.cancelled().await })
+                .into_future();
+            let patience = async {
+                token.cancelled().await;
+                tokio::time::sleep(LAST_CALLS).await;
+            };
+            tokio::select! {
+                served = serve => served.context("the HTTP server failed")?,
+                () = patience => tracing::warn!("stopping: calls that did not end are cut off"),
+            }
             // Every call has been answered; what is left to the engine is to end.
             to_drain.stop();
             Ok(())

@@ -4,13 +4,13 @@ use crate::outbox::OutboxTree;
 use crate::rollup::{TestRollup, config};
 use crate::svm::{Outcome, Wire, instruction};
 use anchor_lang::{InstructionData, ToAccountMetas, system_program};
+use assay_client::instructions::escrow as make;
 use assay_ledger::outbox::{OutboxLeaf, trim};
 use assay_tensor::commit::{output_path, outputs_root};
 use assay_tensor::types::Tensor;
 use escrow::state::{Client, Feed, Job, Output};
 use escrow::{
-    CreateFeedArgs, CreateJobArgs, JobResult, OutputProof, SettleJobArgs, accounts,
-    instruction as args, seeds,
+    CreateJobArgs, JobResult, OutputProof, SettleJobArgs, accounts, instruction as args, seeds,
 };
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -265,8 +265,8 @@ impl TestRollup {
 
     /// `claim_payment`.
     pub fn claim_payment(&mut self, job: Pubkey, recipient: Pubkey) -> Outcome {
-        let accounts = accounts::ClaimPayment { job, recipient };
-        self.send_escrow(Wire::Legacy, accounts, args::ClaimPayment {}, &[])
+        let claim = make::claim_payment(&job, &recipient);
+        self.svm.send_as(Wire::Legacy, &[claim], &[], &[])
     }
 
     /// `close_job`.
@@ -280,23 +280,14 @@ impl TestRollup {
 
     /// `create_feed`.
     pub fn create_feed(&mut self, client: &Keypair, name: [u8; 32], capacity: u32) -> Outcome {
-        let accounts = accounts::CreateFeed {
-            payer: client.pubkey(),
-            client: client.pubkey(),
-            feed: feed(&client.pubkey(), name),
-            rollup: self.address,
-            system_program: system_program::ID,
-        };
-        let args = CreateFeedArgs { name, capacity };
-        self.send_escrow(Wire::Legacy, accounts, args::CreateFeed { args }, &[client])
+        let key = client.pubkey();
+        let create = make::create_feed(&self.address, &key, &key, name, capacity);
+        self.svm.send_as(Wire::Legacy, &[create], &[client], &[])
     }
 
     /// `close_feed`.
     pub fn close_feed(&mut self, client: &Keypair, feed: Pubkey) -> Outcome {
-        let accounts = accounts::CloseFeed {
-            feed,
-            client: client.pubkey(),
-        };
-        self.send_escrow(Wire::Legacy, accounts, args::CloseFeed {}, &[client])
+        let close = make::close_feed(&feed, &client.pubkey());
+        self.svm.send_as(Wire::Legacy, &[close], &[client], &[])
     }
 }

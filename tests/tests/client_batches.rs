@@ -58,7 +58,7 @@ impl World {
         let rollup = create_rollup(&sender, &operator, 0, dev_rollup())
             .await
             .unwrap();
-        bond(&sender, &wallet, &rollup, 100 * LAMPORTS)
+        bond(&sender, &operator, &wallet, &rollup, 100 * LAMPORTS)
             .await
             .unwrap();
         Self {

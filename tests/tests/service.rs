@@ -1,12 +1,16 @@
-//! The sequencer as a whole, on a real chain: its API, its death, its node's death.
+//! The sequencer as a whole, on a real chain: its API, its death, its node's death, its disk's end.
 #![allow(missing_docs)]
 
 #[path = "service/support.rs"]
 mod support;
+#[path = "service/wire.rs"]
+mod wire;
 
 #[path = "service/api.rs"]
 mod api;
 #[path = "service/crash.rs"]
 mod crash;
+#[path = "service/disk.rs"]
+mod disk;
 #[path = "service/outage.rs"]
 mod outage;

@@ -9,6 +9,8 @@ use std::process::Command;
 pub enum Benchmark {
     /// Inferences per second through the whole sequencer, and its parts.
     Pipeline,
+    /// Transactions per second over HTTP in bulk, beside the same without HTTP.
+    Http,
     /// The CPU kernels against the scalar path.
     Cpu,
     /// The wgpu kernels on every adapter found.
@@ -20,8 +22,9 @@ pub enum Benchmark {
 }
 
 /// What is on the page, in its order: title, `cargo xtask bench` name.
-const PAGE: [(&str, Benchmark, &str); 4] = [
+const PAGE: [(&str, Benchmark, &str); 5] = [
     ("Pipeline", Benchmark::Pipeline, "pipeline"),
+    ("Bulk HTTP", Benchmark::Http, "http"),
     ("CPU kernels", Benchmark::Cpu, "cpu"),
     ("wgpu kernels", Benchmark::Gpu, "gpu"),
     ("Ledger", Benchmark::Ledger, "ledger"),
@@ -40,6 +43,11 @@ fn command(what: Benchmark) -> Result<Command> {
         Benchmark::Pipeline => {
             let mut command = assay_command()?;
             command.args(["bench", "pipeline"]);
+            command
+        }
+        Benchmark::Http => {
+            let mut command = assay_command()?;
+            command.args(["bench", "http"]);
             command
         }
         Benchmark::Cpu => example("gpu-kernels", "bench_cpu"),

@@ -76,6 +76,11 @@ pub async fn job(rpc: &Rpc, address: &Pubkey) -> Result<Option<escrow::state::Jo
     rpc.anchor(address, "job").await
 }
 
+/// The feed at `address`; `None` if there is none.
+pub async fn feed(rpc: &Rpc, address: &Pubkey) -> Result<Option<escrow::state::Feed>, RpcError> {
+    rpc.anchor(address, "feed").await
+}
+
 /// The nonce of a client's next job.
 pub async fn next_job_nonce(rpc: &Rpc, rollup: &Pubkey, client: &Pubkey) -> Result<u64, RpcError> {
     let account: Option<escrow::state::Client> = rpc

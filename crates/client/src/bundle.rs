@@ -30,7 +30,7 @@ pub const MAX_BYTES: u64 = 1 << 30;
 pub enum BundleError {
     /// The file.
     #[error("cannot read or write the bundle: {0}")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
     /// Not a bundle, or a broken one.
     #[error("this is not a model bundle: {0}")]
     Format(String),
@@ -53,6 +53,12 @@ pub enum BundleError {
         /// Elements that were given.
         got: usize,
     },
+}
+
+impl From<std::io::Error> for BundleError {
+    fn from(e: std::io::Error) -> Self {
+        Self::Io(e)
+    }
 }
 
 /// An affine quantisation: `value = scale * (stored - zero_point)`.

@@ -234,9 +234,9 @@ async fn is_deployed(rpc: &Rpc, address: &Pubkey, bytes: &[u8]) -> Result<bool, 
 /// Asks a development chain for lamports and waits until they are there.
 pub async fn airdrop(rpc: &Rpc, to: &Pubkey, lamports: u64) -> Result<(), RpcError> {
     let before = rpc.balance(to).await?;
-    let node = |source: ClientError| RpcError::Node {
+    let node = |cause: ClientError| RpcError::Node {
         url: rpc.url(),
-        source: Box::new(source),
+        cause: Box::new(cause),
     };
     let client = rpc.client();
     client.request_airdrop(to, lamports).await.map_err(node)?;

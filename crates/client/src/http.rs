@@ -5,6 +5,7 @@ use crate::api::{
     ModelView, OCTETS, OutboxProof, Outcome, PREFIX, Status, SubmitAnswer, TransactionView,
     WithdrawalView,
 };
+use crate::causes;
 use assay_ledger::request::SignedRequest;
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -15,13 +16,12 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The service, or the way to it.
-    #[error("the sequencer at {url}: {source}")]
+    #[error("the sequencer at {url}: {}", causes(cause))]
     Unreachable {
         /// Its address.
         url: String,
         /// What went wrong.
-        #[source]
-        source: reqwest::Error,
+        cause: reqwest::Error,
     },
     /// The service says no.
     #[error("the sequencer refuses ({status}, {code}): {message}")]
@@ -44,7 +44,7 @@ impl ApiError {
     /// Whether to try again.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Unreachable { source, .. } => !source.is_decode() && !source.is_builder(),
+            Self::Unreachable { cause, .. } => !cause.is_decode() && !cause.is_builder(),
             Self::Refused { status, .. } => matches!(status, 429 | 502..=504),
         }
     }
@@ -234,10 +234,10 @@ impl Api {
         })
     }
 
-    fn unreachable(&self, source: reqwest::Error) -> ApiError {
+    fn unreachable(&self, cause: reqwest::Error) -> ApiError {
         ApiError::Unreachable {
             url: self.url.clone(),
-            source,
+            cause,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::sender::{Landed, Order, SendError, Sender, Sent};
 use crate::wallet::Wallet;
 use ::escrow::CreateJobArgs;
 use ::escrow::constants::DEADLINE_MARGIN;
+use ::escrow::constants::NAME;
 use assay_ledger::inbox::Forced;
 use assay_ledger::{Hash, Key, SOL};
 use solana_instruction::Instruction;
@@ -230,6 +231,52 @@ impl L1 {
         Ok(self.sender.send_unless(&order, gone).await?)
     }
 
+    /// Pays the sequencer or the publisher of a settled job what waits for it. Anybody may; paid
+    /// already is [`Sent::AlreadyDone`].
+    pub async fn claim_payment(
+        &self,
+        address: &Pubkey,
+        recipient: &Pubkey,
+    ) -> Result<Sent, L1Error> {
+        let claim = escrow::claim_payment(address, recipient);
+        let order = Order::new("claim payment", self.wallet.keypair(), vec![claim]);
+        let paid = || async {
+            let job = accounts::job(self.rpc(), address).await?;
+            Ok(job.is_none_or(|job| waiting_for(&job, recipient) == 0))
+        };
+        Ok(self.sender.send_unless(&order, paid).await?)
+    }
+
+    /// Creates a feed of this wallet with room for an output of `capacity` bytes; its address.
+    /// Done already is done.
+    pub async fn create_feed(&self, name: [u8; NAME], capacity: u32) -> Result<Pubkey, L1Error> {
+        let me = self.wallet.address();
+        let address = pda::feed(&me, &name);
+        let create = escrow::create_feed(&self.rollup, &me, &me, name, capacity);
+        let order = Order::new("create feed", self.wallet.keypair(), vec![create]);
+        let there = || async { Ok(self.rpc().account(&address).await?.is_some()) };
+        self.sender.send_unless(&order, there).await?;
+        Ok(address)
+    }
+
+    /// Closes a feed of this wallet for its rent.
+    pub async fn close_feed(&self, address: &Pubkey) -> Result<Sent, L1Error> {
+        let close = escrow::close_feed(address, &self.wallet.address());
+        let order = Order::new("close feed", self.wallet.keypair(), vec![close]);
+        let gone = || async { Ok(self.rpc().account(address).await?.is_none()) };
+        Ok(self.sender.send_unless(&order, gone).await?)
+    }
+
+    /// A feed.
+    pub async fn feed(&self, address: &Pubkey) -> Result<::escrow::state::Feed, L1Error> {
+        Ok(accounts::feed(self.rpc(), address)
+            .await?
+            .ok_or(RpcError::Missing {
+                address: *address,
+                expected: "feed",
+            })?)
+    }
+
     /// A job.
     pub async fn job(&self, address: &Pubkey) -> Result<::escrow::state::Job, L1Error> {
         Ok(accounts::job(self.rpc(), address)
@@ -304,6 +351,16 @@ impl L1 {
             }
         }
     }
+}
+
+/// Lamports of a settled job that wait for `recipient`.
+pub fn waiting_for(job: &::escrow::state::Job, recipient: &Pubkey) -> u64 {
+    let parts = [
+        (job.sequencer, job.sequencer_due),
+        (job.publisher, job.publisher_due),
+    ];
+    let theirs = parts.iter().filter(|(key, _)| key == recipient);
+    theirs.fold(0, |sum, (_, due)| sum.saturating_add(*due))
 }
 
 /// Base units in a token account of either token program, 0 where there is none.

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod api;
 pub mod batches;
 pub mod bundle;
+mod causes;
 pub mod deploy;
 pub mod history;
 pub mod http;
@@ -16,3 +17,5 @@ pub mod rpc;
 pub mod sender;
 pub mod wallet;
 pub mod wire;
+
+pub use causes::causes;

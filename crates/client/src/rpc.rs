@@ -1,5 +1,6 @@
 //! A Solana node, spoken to through `solana-client`: reads that outlast a short outage.
 
+use crate::causes;
 use crate::wire::Wire;
 use anchor_lang::{AccountDeserialize, Discriminator};
 use backon::{ExponentialBuilder, Retryable};
@@ -41,13 +42,12 @@ pub enum Severity {
 #[derive(Debug, thiserror::Error)]
 pub enum RpcError {
     /// The node, or the way to it.
-    #[error("the Solana node at {url}: {source}")]
+    #[error("the Solana node at {url}: {}", causes(cause))]
     Node {
         /// Its address.
         url: String,
         /// What it said.
-        #[source]
-        source: Box<ClientError>,
+        cause: Box<ClientError>,
     },
     /// An account does not hold what it should.
     #[error("account {address} is not a {expected}: {reason}")]
@@ -73,7 +73,7 @@ impl RpcError {
     /// Whether to try again.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::Node { source, .. } => severity(source),
+            Self::Node { cause, .. } => severity(cause),
             Self::Account { .. } | Self::Missing { .. } => Severity::Permanent,
         }
     }
@@ -171,9 +171,9 @@ impl Rpc {
         .when(|e| severity(e) == Severity::Temporary)
         .notify(|e, after| tracing::debug!(error = %e, ?after, "Solana node: trying again"))
         .await
-        .map_err(|source| RpcError::Node {
+        .map_err(|cause| RpcError::Node {
             url: self.url(),
-            source: Box::new(source),
+            cause: Box::new(cause),
         })
     }
 

@@ -127,22 +127,20 @@ pub enum SendError {
         logs: Vec<String>,
     },
     /// It cannot be made.
-    #[error("{label}: {source}")]
+    #[error("{label}: {cause}")]
     Wire {
         /// The order.
         label: &'static str,
         /// Why.
-        #[source]
-        source: WireError,
+        cause: WireError,
     },
     /// The node.
-    #[error("{label}: {source}")]
+    #[error("{label}: {cause}")]
     Rpc {
         /// The order.
         label: &'static str,
         /// What is wrong.
-        #[source]
-        source: RpcError,
+        cause: RpcError,
     },
     /// Nothing landed in the time given. It may still land until the blockhash expires.
     #[error("{label}: not on chain after {} s, last error: {last}", waited.as_secs())]
@@ -172,7 +170,7 @@ impl SendError {
     pub fn severity(&self) -> Severity {
         match self {
             Self::Refused { .. } | Self::Wire { .. } => Severity::Permanent,
-            Self::Rpc { source, .. } => source.severity(),
+            Self::Rpc { cause, .. } => cause.severity(),
             Self::TimedOut { .. } => Severity::Temporary,
         }
     }
@@ -294,7 +292,7 @@ impl Sender {
         done: impl Fn() -> F,
     ) -> Result<Sent, SendError> {
         let label = order.label;
-        let rpc_error = |source| SendError::Rpc { label, source };
+        let rpc_error = |cause| SendError::Rpc { label, cause };
         let begun = Instant::now();
         let mut last = String::from("none");
         let mut price = self.options.unit_price;
@@ -343,7 +341,7 @@ impl Sender {
                         Ok(()) => taken = true,
                         Err(Submit::Node(e)) => last = e.to_string(),
                         Err(_) if taken => {}
-                        Err(Submit::Fatal(source)) => return Err(rpc_error(source)),
+                        Err(Submit::Fatal(cause)) => return Err(rpc_error(cause)),
                         Err(Submit::Refused(error, logs)) => {
                             // Perhaps because an earlier sending of it, the answer to which was
                             // lost, has landed.
@@ -409,7 +407,7 @@ impl Sender {
 
     async fn sign(&self, order: &Order, unit_price: u64, mark: u32) -> Result<Attempt, SendError> {
         let label = order.label;
-        let rpc_error = |source| SendError::Rpc { label, source };
+        let rpc_error = |cause| SendError::Rpc { label, cause };
         let wire = self.wire().await.map_err(rpc_error)?;
         let (blockhash, last_height) = self.rpc.blockhash().await.map_err(rpc_error)?;
         let signers: Vec<&Keypair> = order.signers.iter().map(|k| k.as_ref()).collect();
@@ -420,7 +418,7 @@ impl Sender {
         };
         let (transaction, bytes) =
             wire::transaction(wire, &signers, &order.instructions, &budget, blockhash)
-                .map_err(|source| SendError::Wire { label, source })?;
+                .map_err(|cause| SendError::Wire { label, cause })?;
         Ok(Attempt {
             transaction,
             bytes,
@@ -485,7 +483,7 @@ impl Sender {
         }
         let meta = meta.ok_or_else(|| RpcError::Node {
             url: self.rpc.url(),
-            source: Box::new(ClientError::from(ClientErrorKind::RpcError(
+            cause: Box::new(ClientError::from(ClientErrorKind::RpcError(
                 JsonRpcError::RpcRequestError(format!(
                     "the node confirms transaction {signature} and does not have it"
                 )),
@@ -540,7 +538,7 @@ impl Submit {
             Severity::Temporary => Self::Node(error),
             Severity::Permanent => Self::Fatal(RpcError::Node {
                 url: rpc.url(),
-                source: Box::new(error),
+                cause: Box::new(error),
             }),
         }
     }

@@ -14,13 +14,12 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
     /// Its file.
-    #[error("key file {}: {source}", path.display())]
+    #[error("key file {}: {cause}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        #[source]
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Its content.
     #[error("key file {} is not a Solana keypair (a JSON list of 64 numbers)", path.display())]
@@ -66,9 +65,9 @@ impl Wallet {
     /// Reads a file as `solana-keygen` writes it.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, WalletError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|source| WalletError::Io {
+        let text = std::fs::read_to_string(path).map_err(|cause| WalletError::Io {
             path: path.into(),
-            source,
+            cause,
         })?;
         let format = || WalletError::Format { path: path.into() };
         let bytes: Vec<u8> = serde_json::from_str(&text).map_err(|_| format())?;
@@ -80,9 +79,9 @@ impl Wallet {
     /// an error.
     pub fn write_new(&self, path: impl AsRef<Path>) -> Result<(), WalletError> {
         let path = path.as_ref();
-        let io = |source| WalletError::Io {
+        let io = |cause| WalletError::Io {
             path: path.into(),
-            source,
+            cause,
         };
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(io)?;

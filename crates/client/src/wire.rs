@@ -76,7 +76,7 @@ pub enum WireError {
     },
     /// The keys do not fit the instructions.
     #[error("cannot sign the transaction: {0}")]
-    Sign(#[from] solana_signer::SignerError),
+    Sign(solana_signer::SignerError),
     /// Accounts or instructions do not fit the format.
     #[error("cannot encode the transaction: {0}")]
     Encode(String),
@@ -138,7 +138,8 @@ pub fn transaction(
     if bytes > limit {
         return Err(WireError::TooLarge { bytes, limit });
     }
-    Ok((VersionedTransaction::try_new(message, signers)?, bytes))
+    let transaction = VersionedTransaction::try_new(message, signers).map_err(WireError::Sign)?;
+    Ok((transaction, bytes))
 }
 
 /// Bytes of the transaction with this message: its signatures and their count included.

@@ -43,6 +43,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub async fn run(self, global: Global) -> Result<()> {
+        let mut stop = std::pin::pin!(shutdown());
         let out = Output::new(global.json);
         std::fs::create_dir_all(&self.dir)
             .with_context(|| format!("cannot create {}", self.dir.display()))?;
@@ -57,11 +58,17 @@ impl Arguments {
         options.rollup.params.window = self.window;
         options.listen.set_port(self.port);
         options.executor = self.executor;
-        let network = Network::start(options, |step| out.note(format!("{step:?}"))).await?;
-
-        let user = user(&self.dir)?;
-        network.fund(&user.address(), 100 * LAMPORTS).await?;
-        network.mint_to(&user.address(), 1_000_000_000_000).await?;
+        let start = async {
+            let network = Network::start(options, |step| out.note(format!("{step:?}"))).await?;
+            let user = user(&self.dir)?;
+            network.fund(&user.address(), 100 * LAMPORTS).await?;
+            network.mint_to(&user.address(), 1_000_000_000_000).await?;
+            anyhow::Ok((network, user))
+        };
+        let (network, user) = tokio::select! {
+            started = start => started?,
+            () = &mut stop => return Ok(()),
+        };
         let client = Client {
             rpc: network.chain().rpc_url().into(),
             api: network.service().url(),
@@ -91,7 +98,7 @@ impl Arguments {
                 ),
             ])
         })?;
-        network.run_until(shutdown()).await
+        network.run_until(stop).await
     }
 }
 

@@ -3,9 +3,9 @@
 use super::Global;
 use super::context::{Context, PATIENCE, final_proof, parse_amount, parse_key, show_amount};
 use super::output::table;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use assay_client::api::{Base64, Hash32, Key32};
-use assay_client::l1::JobOrder;
+use assay_client::l1::{JobOrder, L1, waiting_for};
 use assay_client::l2::wait;
 use clap::{Args, Subcommand};
 use escrow::state::Job;
@@ -17,7 +17,7 @@ const ADDRESS: &str = "7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU";
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  assay job create 0 --bytes input.bin --max-price 0.00001 --output-bytes 64\n  assay job show 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n  assay job settle 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n  assay job refund 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n  assay job close 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU"
+    after_help = "Examples:\n  assay job create 0 --bytes input.bin --max-price 0.00001 --output-bytes 64\n  assay job show 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n  assay job settle 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n  assay job refund 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n  assay job claim 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n  assay job close 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -65,6 +65,12 @@ enum Command {
     },
     /// Take the payment back after the deadline.
     Refund {
+        /// Its address.
+        job: String,
+    },
+    /// Pay what waits for the sequencer and the publisher of a settled job, whose accounts could
+    /// not take it then. Anybody may.
+    Claim {
         /// Its address.
         job: String,
     },
@@ -135,6 +141,10 @@ impl Arguments {
                 l1.refund_job(&job).await?;
                 job
             }
+            Command::Claim { job } => {
+                let job = address(&job)?;
+                return claim(&context, &l1, &job).await;
+            }
             Command::Close { job } => {
                 let job = address(&job)?;
                 l1.close_job(&job).await?;
@@ -150,6 +160,35 @@ impl Arguments {
             .out
             .result(&value(&job, &account), || show(&job, &account))
     }
+}
+
+/// Pays everybody for whom something waits; fails if somebody cannot be paid.
+async fn claim(context: &Context, l1: &L1, address: &Pubkey) -> Result<()> {
+    let job = l1.job(address).await?;
+    let mut recipients = vec![job.sequencer, job.publisher];
+    recipients.dedup();
+    recipients.retain(|recipient| waiting_for(&job, recipient) > 0);
+    ensure!(!recipients.is_empty(), "nothing waits in this job");
+    let mut paid = Vec::new();
+    let mut failed = Vec::new();
+    for recipient in recipients {
+        let lamports = waiting_for(&job, &recipient);
+        match l1.claim_payment(address, &recipient).await {
+            Ok(_) => paid.push((recipient, lamports)),
+            Err(error) => failed.push(format!("{recipient}: {error}")),
+        }
+    }
+    let of =
+        |(key, lamports): &(Pubkey, u64)| json!({ "to": key.to_string(), "lamports": lamports });
+    let value: Vec<_> = paid.iter().map(of).collect();
+    context.out.result(&json!({ "paid": value }), || {
+        let lines = paid
+            .iter()
+            .map(|(key, lamports)| format!("{} SOL to {key}", show_amount(*lamports, 9)));
+        lines.collect::<Vec<_>>().join("\n")
+    })?;
+    ensure!(failed.is_empty(), "not paid: {}", failed.join("; "));
+    Ok(())
 }
 
 fn value(address: &Pubkey, job: &Job) -> serde_json::Value {

@@ -12,6 +12,7 @@ mod demo;
 mod deploy;
 mod deposit;
 mod dev;
+mod feed;
 mod infer;
 mod init;
 mod job;
@@ -101,6 +102,8 @@ enum Command {
     Infer(infer::Arguments),
     /// Jobs that are paid on L1.
     Job(job::Arguments),
+    /// Addresses on L1 at which programs read a model's newest result.
+    Feed(feed::Arguments),
     /// Show batches.
     Batch(batch::Arguments),
     /// Show how the sequencer and the wallet's accounts stand.
@@ -138,6 +141,7 @@ impl Cli {
             Command::Model(a) => a.run(global).await,
             Command::Infer(a) => a.run(global).await,
             Command::Job(a) => a.run(global).await,
+            Command::Feed(a) => a.run(global).await,
             Command::Batch(a) => a.run(global).await,
             Command::Status(a) => a.run(global).await,
             Command::Bench(a) => a.run(global).await,

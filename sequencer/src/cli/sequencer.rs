@@ -52,36 +52,51 @@ impl Arguments {
         config.listen = self.listen.unwrap_or(config.listen);
         config.data_dir = self.data_dir.unwrap_or(config.data_dir);
         config.executor = self.executor.unwrap_or(config.executor);
-        let service = Service::start(config).await?;
+        let mut stop = std::pin::pin!(shutdown());
+        let service = tokio::select! {
+            service = Service::start(config) => service?,
+            () = &mut stop => return Ok(()),
+        };
         let url = service.url();
         Output::new(global.json).result(&json!({ "url": url }), || format!("serving {url}"))?;
-        service.run_until(shutdown()).await
+        service.run_until(stop).await
     }
 }
 
-/// Resolves at Ctrl-C or SIGTERM.
-pub async fn shutdown() {
-    let interrupt = async {
+/// Resolves at Ctrl-C or SIGTERM. It listens from this call on.
+pub fn shutdown() -> impl Future<Output = ()> {
+    #[cfg(unix)]
+    let told = {
+        use tokio::signal::unix::{Signal, SignalKind, signal};
+        async fn comes(signal: std::io::Result<Signal>) {
+            match signal {
+                Ok(mut signal) => {
+                    signal.recv().await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a signal cannot be listened for");
+                    std::future::pending().await
+                }
+            }
+        }
+        let interrupt = signal(SignalKind::interrupt());
+        let terminate = signal(SignalKind::terminate());
+        async move {
+            tokio::select! {
+                () = comes(interrupt) => {}
+                () = comes(terminate) => {}
+            }
+        }
+    };
+    #[cfg(not(unix))]
+    let told = async {
         if let Err(error) = tokio::signal::ctrl_c().await {
             tracing::error!(%error, "Ctrl-C cannot be listened for");
             std::future::pending::<()>().await;
         }
     };
-    #[cfg(unix)]
-    let terminate = async {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
+    async {
+        told.await;
+        tracing::info!("stopping");
     }
-    tracing::info!("stopping");
 }

@@ -1,6 +1,7 @@
 //! What goes wrong between the service and L1, and how bad it is.
 
 use crate::store::StoreError;
+use assay_client::inbox::InboxError;
 use assay_client::rpc::{RpcError, Severity as ClientSeverity};
 use assay_client::sender::SendError;
 use settlement::errors::SettlementError;
@@ -31,7 +32,7 @@ pub enum L1Error {
     Store(#[from] StoreError),
     /// The inbox could not be read.
     #[error("the inbox: {0}")]
-    Inbox(#[from] assay_client::inbox::InboxError),
+    Inbox(InboxError),
     /// A data account holds something else.
     #[error("data account {0} holds something else: it is closed and written again")]
     ForeignData(Pubkey),
@@ -53,6 +54,12 @@ pub enum L1Error {
     /// Ended by the service's shutdown.
     #[error("stopped")]
     Stopped,
+}
+
+impl From<InboxError> for L1Error {
+    fn from(e: InboxError) -> Self {
+        Self::Inbox(e)
+    }
 }
 
 impl L1Error {

@@ -41,7 +41,13 @@ pub enum BlobError {
     #[error(
         "a blob's file cannot be read or written ({0}): see that the disk is neither full nor broken"
     )]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
+}
+
+impl From<std::io::Error> for BlobError {
+    fn from(e: std::io::Error) -> Self {
+        Self::Io(e)
+    }
 }
 
 /// A model as the executors need it.

@@ -27,13 +27,13 @@ const FORMAT: u32 = 2;
 pub enum StoreError {
     /// The directory cannot be used.
     #[error(
-        "the data directory {path} cannot be written ({source}): make it writable, or set `data_dir` to another"
+        "the data directory {path} cannot be written ({cause}): make it writable, or set `data_dir` to another"
     )]
     Directory {
         /// Which.
         path: String,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Another process has it open.
     #[error(
@@ -44,7 +44,7 @@ pub enum StoreError {
     #[error(
         "the store failed ({0}): see that the disk is neither full nor broken, then start again; what was answered is safe"
     )]
-    Database(#[from] redb::Error),
+    Database(redb::Error),
     /// A record does not decode.
     #[error(
         "a record of the store does not decode ({0}): the data directory was written by another version, or is damaged"
@@ -76,7 +76,8 @@ from_redb!(
     redb::TableError,
     redb::StorageError,
     redb::CommitError,
-    redb::DatabaseError
+    redb::DatabaseError,
+    redb::Error
 );
 
 /// The database.
@@ -89,9 +90,9 @@ impl Store {
     /// Opens the store in `dir`, making it where there is none. It belongs to one rollup and one
     /// sequencer key.
     pub fn open(dir: &Path, rollup: &Key, sequencer: &Key) -> Result<Self, StoreError> {
-        let directory = |source| StoreError::Directory {
+        let directory = |cause| StoreError::Directory {
             path: dir.display().to_string(),
-            source,
+            cause,
         };
         std::fs::create_dir_all(dir).map_err(directory)?;
         // The database reports a file that it cannot write in words about locks; ask first.
@@ -101,8 +102,8 @@ impl Store {
             Err(redb::DatabaseError::DatabaseAlreadyOpen) => {
                 return Err(StoreError::InUse(dir.display().to_string()));
             }
-            Err(redb::DatabaseError::Storage(redb::StorageError::Io(source))) => {
-                return Err(directory(source));
+            Err(redb::DatabaseError::Storage(redb::StorageError::Io(cause))) => {
+                return Err(directory(cause));
             }
             Err(e) => return Err(e.into()),
         };

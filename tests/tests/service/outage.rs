@@ -1,11 +1,11 @@
 //! A node that dies in mid-batch and comes back: batches are late, and nothing is lost.
 
-use crate::support::{L1, Process, SOLS, Wire, until, until_final};
+use crate::support::{L1, Process, SOLS, first_chunks, until, until_final};
+use crate::wire::Wire;
 use anyhow::{Context, Result};
 use assay::dev::network::dev_rollup;
 use assay_client::accounts;
 use assay_client::api::{BatchStatus, Key32};
-use assay_client::http::Api;
 use assay_client::wallet::Wallet;
 use assay_ledger::SOL;
 use assay_ledger::request::Action;
@@ -108,16 +108,7 @@ async fn batches_that_l1_takes_no_more_are_built_again() -> Result<()> {
     for _ in 0..3 {
         l1.deposit(&other, SOLS).await?;
     }
-    let rollup_address = &l1.rollup;
-    until("the messages to be overdue", || async {
-        let rpc = l1.sender.rpc();
-        let page = accounts::inbox_page(rpc, rollup_address, 0).await?;
-        let entry = page.and_then(|page| page.entry(3).copied());
-        let entry = entry.context("the last deposit")?;
-        let slot = rpc.slot().await?;
-        Ok((slot > entry.slot + rollup.inbox_grace).then_some(()))
-    })
-    .await?;
+    l1.overdue(4, rollup.inbox_grace).await?;
     wire.mend();
 
     let batch = until_final(api, first).await?;
@@ -125,7 +116,7 @@ async fn batches_that_l1_takes_no_more_are_built_again() -> Result<()> {
     assert_eq!(batch.tx_count, unposted.tx_count + 3);
     api.close_batch().await?;
     until_final(api, first + 2).await?;
-    let chain = accounts::chain(l1.sender.rpc(), rollup_address).await?;
+    let chain = accounts::chain(l1.sender.rpc(), &l1.rollup).await?;
     assert_eq!(chain.tip_number, first + 2);
     let slot = |number: u64| chain.slots[number as usize % chain.slots.len()];
     assert_eq!(slot(first).hash, batch.hash.0);
@@ -146,20 +137,6 @@ async fn batches_that_l1_takes_no_more_are_built_again() -> Result<()> {
     assert_eq!((account.nonce, account.balance), (1_100, SOLS - 1_100));
     process.stop().await?;
     l1.chain.stop().await
-}
-
-/// Waits until some chunks of a batch's data are on L1, and the batch is not.
-async fn first_chunks(api: &Api, number: u64) -> Result<()> {
-    until("the first chunks", || async {
-        let batch = api.batch(number).await?;
-        assert_eq!(
-            batch.status,
-            BatchStatus::Closed,
-            "posted before the connection was cut"
-        );
-        Ok(batch.l1.iter().any(|t| t.step == "write").then_some(()))
-    })
-    .await
 }
 
 async fn reqwest_text(url: &str, path: &str) -> Result<String> {

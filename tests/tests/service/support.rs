@@ -22,13 +22,10 @@ use solana_pubkey::Pubkey;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
 
 pub const SOLS: u64 = 1_000_000_000;
 pub const PRICE: u64 = 1_000;
@@ -108,6 +105,18 @@ impl L1 {
         Ok(())
     }
 
+    /// Waits until the first `count` messages of the inbox are overdue, if nobody consumes them.
+    pub async fn overdue(&self, count: u64, grace: u64) -> Result<()> {
+        until("the messages to be overdue", || async {
+            let rpc = self.sender.rpc();
+            let page = accounts::inbox_page(rpc, &self.rollup, 0).await?;
+            let entry = page.and_then(|page| page.entry(count - 1).copied());
+            let entry = entry.context("the last message")?;
+            Ok((rpc.slot().await? > entry.slot + grace).then_some(()))
+        })
+        .await
+    }
+
     /// Deposits for `owner`, and waits until the sequencer has credited it.
     pub async fn fund(&self, api: &Api, owner: &Wallet, amount: u64) -> Result<()> {
         self.deposit(owner, amount).await?;
@@ -150,6 +159,7 @@ impl Model {
         };
         let outcomes = api.submit(&[l1.sign(publisher, 0, deploy)]).await?;
         anyhow::ensure!(outcomes[0].accepted, "{outcomes:?}");
+        api.close_batch().await?;
         until("the model", || async {
             Ok(api.model(0).await?.callable.then_some(()))
         })
@@ -202,6 +212,20 @@ pub async fn until_final(api: &Api, number: u64) -> Result<BatchView> {
     .await
 }
 
+/// Waits until some chunks of a batch's data are on L1, and the batch is not.
+pub async fn first_chunks(api: &Api, number: u64) -> Result<()> {
+    until("the first chunks", || async {
+        let batch = api.batch(number).await?;
+        assert_eq!(
+            batch.status,
+            BatchStatus::Closed,
+            "posted before the connection was cut"
+        );
+        Ok(batch.l1.iter().any(|t| t.step == "write").then_some(()))
+    })
+    .await
+}
+
 fn is_away(e: &http::ApiError) -> bool {
     e.is_not_found() || e.is_temporary()
 }
@@ -209,6 +233,7 @@ fn is_away(e: &http::ApiError) -> bool {
 /// A sequencer in a process of its own.
 pub struct Process {
     child: Child,
+    log: PathBuf,
     pub api: Api,
 }
 
@@ -217,21 +242,40 @@ impl Process {
     pub async fn start(l1: &L1, config: &Config) -> Result<Self> {
         let path: PathBuf = l1.dir.path().join("config.json");
         std::fs::write(&path, serde_json::to_vec(config)?)?;
+        let log = l1.dir.path().join("log");
         let mut child = Command::new(env!("CARGO_BIN_EXE_service_process"))
             .arg(&path)
+            .env("RUST_LOG", "assay=info,assay_client=info,warn")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(&log)?)
             .kill_on_drop(true)
             .spawn()?;
         let stdout = child.stdout.take().context("its output")?;
         let mut lines = BufReader::new(stdout).lines();
-        let url = tokio::time::timeout(PATIENCE, lines.next_line())
-            .await??
-            .context("the sequencer ended before it served")?;
+        let url = tokio::time::timeout(PATIENCE, lines.next_line()).await??;
+        let url = url.with_context(|| {
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
+            format!("the sequencer ended before it served: {log}")
+        })?;
         Ok(Self {
             child,
+            log,
             api: Api::new(url),
         })
+    }
+
+    /// What it has logged, and its error if it has ended with one.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// Waits until it has logged this.
+    pub async fn logged(&self, what: &str) -> Result<()> {
+        until(what, || async {
+            Ok(self.log()?.contains(what).then_some(()))
+        })
+        .await
     }
 
     /// SIGKILL.
@@ -240,54 +284,18 @@ impl Process {
         Ok(())
     }
 
+    /// Waits until it ends by itself; what it says.
+    pub async fn fails(mut self) -> Result<String> {
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await??;
+        anyhow::ensure!(!status.success(), "the sequencer ended with {status}");
+        self.log()
+    }
+
     /// Asks it to stop, and waits.
     pub async fn stop(mut self) -> Result<()> {
         drop(self.child.stdin.take());
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await??;
         anyhow::ensure!(status.success(), "the sequencer ended with {status}");
         Ok(())
-    }
-}
-
-/// A connection to a node that can be cut: open connections die, new ones are refused.
-pub struct Wire {
-    pub url: String,
-    open: Arc<watch::Sender<bool>>,
-}
-
-impl Wire {
-    pub async fn to(url: &str) -> Result<Self> {
-        let target = url.trim_start_matches("http://").to_owned();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let open = Arc::new(watch::Sender::new(true));
-        let state = open.subscribe();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                if !*state.borrow() {
-                    continue;
-                }
-                let (target, mut state) = (target.clone(), state.clone());
-                tokio::spawn(async move {
-                    let Ok(mut node) = TcpStream::connect(&target).await else {
-                        return;
-                    };
-                    let mut client = client;
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut client, &mut node) => {}
-                        _ = state.wait_for(|open| !*open) => {}
-                    }
-                });
-            }
-        });
-        Ok(Self { url, open })
-    }
-
-    pub fn cut(&self) {
-        self.open.send_replace(false);
-    }
-
-    pub fn mend(&self) {
-        self.open.send_replace(true);
     }
 }

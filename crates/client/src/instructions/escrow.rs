@@ -4,8 +4,9 @@ use super::{SYSTEM, instruction};
 use crate::api::{JobView, OutboxProof, OutboxView};
 use crate::pda;
 use assay_ledger::outbox;
+use escrow::constants::NAME;
 use escrow::state::{Job, Output, OutputType};
-use escrow::{CreateJobArgs, ID, JobResult, OutputProof, SettleJobArgs};
+use escrow::{CreateFeedArgs, CreateJobArgs, ID, JobResult, OutputProof, SettleJobArgs};
 use escrow::{accounts, instruction as data};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
@@ -147,6 +148,54 @@ pub fn close_job(address: &Pubkey, client: &Pubkey) -> Instruction {
             client: *client,
         },
         data::CloseJob {},
+    )
+}
+
+/// Pays the sequencer or the publisher of a settled job what waits for it. Anybody may.
+pub fn claim_payment(job: &Pubkey, recipient: &Pubkey) -> Instruction {
+    instruction(
+        ID,
+        accounts::ClaimPayment {
+            job: *job,
+            recipient: *recipient,
+        },
+        data::ClaimPayment {},
+    )
+}
+
+/// Creates a feed of `client` with room for an output of `capacity` bytes; it is at
+/// [`pda::feed`]. `payer` pays its rent.
+pub fn create_feed(
+    rollup: &Pubkey,
+    payer: &Pubkey,
+    client: &Pubkey,
+    name: [u8; NAME],
+    capacity: u32,
+) -> Instruction {
+    instruction(
+        ID,
+        accounts::CreateFeed {
+            payer: *payer,
+            client: *client,
+            feed: pda::feed(client, &name),
+            rollup: *rollup,
+            system_program: SYSTEM,
+        },
+        data::CreateFeed {
+            args: CreateFeedArgs { name, capacity },
+        },
+    )
+}
+
+/// Closes a feed that no open job names, for its rent, to its client, who signs.
+pub fn close_feed(feed: &Pubkey, client: &Pubkey) -> Instruction {
+    instruction(
+        ID,
+        accounts::CloseFeed {
+            feed: *feed,
+            client: *client,
+        },
+        data::CloseFeed {},
     )
 }
 
