@@ -4,21 +4,32 @@
 //! Logs are not used: a stranger can fill them up. What `getTransaction` gives is only a set of
 //! candidates; a message is taken when the chain's value with it is the one that L1 has. So a node
 //! that lies, or forgets, can delay the reader but not mislead it.
+//!
+//! Anybody can name a page in transactions of his own. A page says in which slot each of its messages
+//! was sent, so no transaction of another slot is fetched; only of a page that is closed, because all
+//! its messages are final, every transaction is.
 
 use crate::accounts;
-use crate::history;
+use crate::history::{self, Entry};
 use crate::pda;
 use crate::rpc::{Rpc, RpcError, Severity};
 use anchor_lang::Discriminator;
 use assay_ledger::Hash;
 use assay_ledger::inbox::{Message, MessageKind, chain_next};
 use assay_ledger::state::InboxHead;
+use futures::StreamExt;
 use settlement::constants::PAGE_ENTRIES;
 use settlement::state::Rollup;
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 use solana_transaction_status_client_types::EncodedConfirmedTransactionWithStatusMeta;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+
+/// Transactions fetched at a time.
+const WIDTH: usize = 16;
+/// Looks in a row that find another inbox than the one that was read, until it is believed: a node that
+/// lags, or is on a fork, shows one too.
+const DIVERGED_LOOKS: u32 = 8;
 
 /// A message as L1 has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +60,12 @@ pub enum InboxError {
     },
     /// The reader's position is not on this chain: L1 was rolled back, or the position is another
     /// rollup's.
-    #[error("the inbox before message {index} is not the one that was read")]
+    #[error("the inbox before message {index} is not the one that was read (look {looks})")]
     Diverged {
         /// The next message.
         index: u64,
+        /// How many looks in a row have found so.
+        looks: u32,
     },
 }
 
@@ -62,6 +75,7 @@ impl InboxError {
         match self {
             Self::Rpc(e) => e.severity(),
             Self::Missing { .. } => Severity::Temporary,
+            Self::Diverged { looks, .. } if *looks < DIVERGED_LOOKS => Severity::Temporary,
             Self::Diverged { .. } => Severity::Permanent,
         }
     }
@@ -73,14 +87,28 @@ pub struct Reader {
     rollup: Pubkey,
     next: u64,
     chain: Hash,
-    /// Transactions of the page being read whose messages are in `candidates`.
-    seen: HashSet<Signature>,
+    page: Page,
+    /// Looks in a row that found another inbox.
+    diverged: u32,
+}
+
+/// What is known of the transactions that named the page being read.
+#[derive(Clone, Debug, Default)]
+struct Page {
+    /// The newest one listed; `None` to list them all.
+    newest: Option<Signature>,
+    /// All that were listed and did not fail.
+    listed: HashSet<Signature>,
+    /// Those that were not fetched, in their order, as far as that is known.
+    unread: BTreeMap<u64, Entry>,
+    /// The messages of those that were.
     candidates: Vec<Candidate>,
 }
 
 #[derive(Clone, Debug)]
 struct Candidate {
-    page: Pubkey,
+    /// Of its transaction.
+    order: u64,
     sender: Pubkey,
     payload: Vec<u8>,
     signature: Signature,
@@ -95,8 +123,8 @@ impl Reader {
             rollup,
             next: from.cursor,
             chain: from.chain,
-            seen: HashSet::new(),
-            candidates: Vec::new(),
+            page: Page::default(),
+            diverged: 0,
         }
     }
 
@@ -117,9 +145,27 @@ impl Reader {
     /// comes before an error is returned first, and the error at the next call.
     pub async fn read(&mut self, rpc: &Rpc) -> Result<Vec<InboxMessage>, InboxError> {
         let mut messages = Vec::new();
-        match self.read_into(rpc, &mut messages).await {
+        let read = self.read_into(rpc, &mut messages).await;
+        match &read {
+            Ok(()) => self.diverged = 0,
+            Err(InboxError::Diverged { .. }) => {
+                self.diverged = self.diverged.saturating_add(1);
+                self.page = Page::default();
+            }
+            // Perhaps it is listed late, behind what was listed before.
+            Err(InboxError::Missing { .. }) => self.page.newest = None,
+            Err(InboxError::Rpc(_)) => {}
+        }
+        match read {
             Err(error) if messages.is_empty() => Err(error),
             _ => Ok(messages),
+        }
+    }
+
+    fn diverged(&self) -> InboxError {
+        InboxError::Diverged {
+            index: self.next,
+            looks: self.diverged.saturating_add(1),
         }
     }
 
@@ -132,16 +178,15 @@ impl Reader {
         if rollup.inbox_count < self.next
             || rollup.inbox_count == self.next && rollup.inbox_chain != self.chain
         {
-            return Err(InboxError::Diverged { index: self.next });
+            return Err(self.diverged());
         }
         while self.next < rollup.inbox_count {
             let page = self.next / PAGE_ENTRIES as u64;
             let values = self.values(rpc, &rollup, page).await?;
-            self.gather(rpc, page).await?;
+            self.gather(rpc, page, &values).await?;
             let (before, taken) = (self.next, self.take(&rollup, page, &values, messages)?);
             if taken == PAGE_ENTRIES as u64 {
-                self.candidates.clear();
-                self.seen.clear();
+                self.page = Page::default();
             }
             if self.next == before {
                 // The page was read before its newest messages came.
@@ -156,7 +201,7 @@ impl Reader {
         if let Some(page) = accounts::inbox_page(rpc, &self.rollup, page).await? {
             let count = usize::try_from(page.count).unwrap_or(usize::MAX);
             let entries = page.entries.iter().take(count);
-            return Ok(Values::Each(entries.map(|e| e.chain).collect()));
+            return Ok(Values::Each(entries.map(|e| (e.chain, e.slot)).collect()));
         }
         // Closed, because all its messages are final: what is known is the value after it.
         let last = rollup.inbox_count.saturating_sub(1) / PAGE_ENTRIES as u64;
@@ -174,31 +219,21 @@ impl Reader {
         })
     }
 
-    /// Adds the messages of all new transactions that touched the page.
-    async fn gather(&mut self, rpc: &Rpc, page: u64) -> Result<(), InboxError> {
+    /// Adds the messages of the page's transactions that can have sent what is to be read.
+    async fn gather(&mut self, rpc: &Rpc, page: u64, values: &Values) -> Result<(), InboxError> {
         let address = pda::inbox_page(&self.rollup, page);
-        let entries = history::all(rpc, &address, None).await?;
-        // Oldest first.
-        for entry in entries.into_iter().rev() {
-            let signature = entry.signature;
-            if entry.failed || self.seen.contains(&signature) {
-                continue;
+        let place = (self.next - page * PAGE_ENTRIES as u64) as usize;
+        let slots: Option<HashSet<u64>> = match values {
+            Values::Each(entries) => {
+                let unread = entries.iter().skip(place);
+                Some(unread.map(|(_, slot)| *slot).collect())
             }
-            if let Some(transaction) = rpc.transaction(&signature).await? {
-                let found = enqueued(&transaction, &self.rollup, &address);
-                let slot = transaction.slot;
-                self.candidates
-                    .extend(found.into_iter().map(|(sender, payload)| Candidate {
-                        page: address,
-                        sender,
-                        payload,
-                        signature,
-                        slot,
-                    }));
-                self.seen.insert(signature);
-            }
-        }
-        Ok(())
+            Values::Closed { .. } => None,
+        };
+        let oldest = slots.iter().flatten().min().copied().unwrap_or(0);
+        self.page.list(rpc, &address, oldest).await?;
+        let wanted = |entry: &Entry| slots.as_ref().is_none_or(|s| s.contains(&entry.slot));
+        self.page.fetch(rpc, &self.rollup, &address, wanted).await
     }
 
     /// Takes the page's messages in order; returns how many of the page are read.
@@ -211,10 +246,9 @@ impl Reader {
     ) -> Result<u64, InboxError> {
         let first = page * PAGE_ENTRIES as u64;
         let end = rollup.inbox_count.min(first + PAGE_ENTRIES as u64);
-        let address = pda::inbox_page(&self.rollup, page);
         let mut taken = Vec::new();
         let (mut next, mut chain) = (self.next, self.chain);
-        let mut left: Vec<Candidate> = self.candidates.clone();
+        let mut left: Vec<Candidate> = self.page.candidates.clone();
         if let Values::Closed { .. } = values {
             // Without a value for each, the order in which the node lists them counts: those that
             // were read before the page was closed come first.
@@ -224,18 +258,17 @@ impl Reader {
         while next < end {
             let place = (next - first) as usize;
             let expected = match values {
-                Values::Each(chains) => match chains.get(place) {
-                    Some(chain) => Some(*chain),
+                Values::Each(entries) => match entries.get(place) {
+                    Some((chain, _)) => Some(*chain),
                     // Sent after the page was read.
                     None => break,
                 },
                 Values::Closed { .. } => None,
             };
             let fits = |c: &Candidate| {
-                c.page == address
-                    && expected.is_none_or(|e| {
-                        e == chain_next(&chain, next, kind(rollup, &c.sender), &c.payload)
-                    })
+                expected.is_none_or(|e| {
+                    e == chain_next(&chain, next, kind(rollup, &c.sender), &c.payload)
+                })
             };
             let Some(at) = left.iter().position(fits) else {
                 self.accept(next, chain, taken, left, messages);
@@ -260,7 +293,7 @@ impl Reader {
             && next == *from
             && chain != *after
         {
-            return Err(InboxError::Diverged { index: self.next });
+            return Err(self.diverged());
         }
         self.accept(next, chain, taken, left, messages);
         Ok(next - first)
@@ -276,15 +309,79 @@ impl Reader {
     ) {
         self.next = next;
         self.chain = chain;
-        self.candidates = left;
+        self.page.candidates = left;
         messages.extend(taken);
+    }
+}
+
+impl Page {
+    /// Lists the transactions that have come since, back to slot `oldest`: nothing of an earlier one
+    /// is to be read any more.
+    async fn list(&mut self, rpc: &Rpc, address: &Pubkey, oldest: u64) -> Result<(), InboxError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        loop {
+            let before = entries.last().map(|e| e.signature);
+            let part = history::page(rpc, address, before, self.newest).await?;
+            let done = part.last().is_none_or(|e| e.slot < oldest);
+            entries.extend(part);
+            if done {
+                break;
+            }
+        }
+        self.newest = entries.first().map(|e| e.signature).or(self.newest);
+        for entry in entries.into_iter().rev() {
+            let order = self.listed.len() as u64;
+            if !entry.failed && entry.slot >= oldest && self.listed.insert(entry.signature) {
+                self.unread.insert(order, entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches those of the transactions that are `wanted` and that the node gives, many at a time.
+    /// What was fetched is kept, whatever comes after it.
+    async fn fetch(
+        &mut self,
+        rpc: &Rpc,
+        rollup: &Pubkey,
+        address: &Pubkey,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> Result<(), InboxError> {
+        let all = self.unread.iter().map(|(order, entry)| (*order, *entry));
+        let wanted: Vec<(u64, Entry)> = all.filter(|(_, entry)| wanted(entry)).collect();
+        let mut fetched = futures::stream::iter(wanted)
+            .map(|(order, entry)| async move {
+                let transaction = rpc.transaction(&entry.signature).await;
+                (order, entry, transaction)
+            })
+            .buffered(WIDTH);
+        while let Some((order, entry, transaction)) = fetched.next().await {
+            let Some(transaction) = transaction? else {
+                // Not yet.
+                continue;
+            };
+            let found = enqueued(&transaction, rollup, address).into_iter();
+            self.candidates
+                .extend(found.map(|(sender, payload)| Candidate {
+                    order,
+                    sender,
+                    payload,
+                    signature: entry.signature,
+                    slot: entry.slot,
+                }));
+            self.unread.remove(&order);
+        }
+        // Late ones may have come before others. The sort is stable: the messages of one transaction
+        // stay in their order.
+        self.candidates.sort_by_key(|c| (c.slot, c.order));
+        Ok(())
     }
 }
 
 /// What L1 keeps of the messages of a page.
 enum Values {
-    /// The chain's value after each.
-    Each(Vec<Hash>),
+    /// The chain's value after each, and the slot in which it was sent.
+    Each(Vec<(Hash, u64)>),
     /// Only the value before message `from`, which is past the page.
     Closed { from: u64, chain: Hash },
 }

@@ -1,14 +1,21 @@
-//! A Solana node, spoken to through `solana-client`: reads that outlast a short outage.
+//! A Solana node, or a pool of them behind one address, spoken to through `solana-client`: reads that
+//! outlast a short outage, and that never go back in time.
+//!
+//! The nodes of a pool are not at one slot. An account that was read at a slot, or a transaction seen to
+//! land in it, must not be gone at the next read because another node answers: every read of an
+//! account names the newest slot seen so far, and a node that is not there yet is asked again.
 
 use crate::causes;
 use crate::wire::Wire;
 use anchor_lang::{AccountDeserialize, Discriminator};
 use backon::{ExponentialBuilder, Retryable};
 use solana_account::Account;
+use solana_account_decoder_client_types::{UiAccount, UiAccountEncoding};
 use solana_client::client_error::{ClientError, ClientErrorKind};
 use solana_client::nonblocking::rpc_client::RpcClient;
-use solana_client::rpc_config::RpcTransactionConfig;
-use solana_client::rpc_request::RpcError as JsonRpcError;
+use solana_client::rpc_config::{RpcAccountInfoConfig, RpcContextConfig, RpcTransactionConfig};
+use solana_client::rpc_request::{RpcError as JsonRpcError, RpcRequest};
+use solana_client::rpc_response::{Response, RpcBlockhash};
 use solana_clock::Clock;
 use solana_commitment_config::CommitmentConfig;
 use solana_hash::Hash;
@@ -19,6 +26,7 @@ use solana_transaction_status_client_types::{
 };
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -93,13 +101,6 @@ pub fn severity(error: &ClientError) -> Severity {
             code: -32001 | -32004 | -32005 | -32014 | -32016 | -32603 | 429 | 500..=599,
             ..
         }) => Temporary,
-        // How `get_account_with_commitment` wraps whatever goes wrong on the way: an account that is
-        // not there is no error of it.
-        ClientErrorKind::RpcError(JsonRpcError::ForUser(message))
-            if message.starts_with("AccountNotFound") =>
-        {
-            Temporary
-        }
         // A gateway's page instead of JSON.
         ClientErrorKind::SerdeJson(_) => Temporary,
         _ => Permanent,
@@ -112,6 +113,19 @@ pub struct Rpc {
     client: Arc<RpcClient>,
     version1: Arc<OnceCell<bool>>,
     patience: Duration,
+    /// The newest slot of which something was read.
+    newest: Arc<AtomicU64>,
+}
+
+/// A blockhash to sign with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blockhash {
+    /// It.
+    pub hash: Hash,
+    /// The last block height at which it is good.
+    pub last_height: u64,
+    /// The slot that the node was at.
+    pub slot: u64,
 }
 
 impl fmt::Debug for Rpc {
@@ -136,6 +150,7 @@ impl Rpc {
             client: Arc::new(client),
             version1: Arc::new(OnceCell::new()),
             patience: Duration::from_secs(10),
+            newest: Arc::default(),
         }
     }
 
@@ -177,6 +192,39 @@ impl Rpc {
         })
     }
 
+    /// Notes that something is known of `slot`: from now on no account is read at an older one.
+    pub fn saw(&self, slot: u64) {
+        // What is confirmed becomes final half a minute later: readers of what is final are told
+        // by their own reads only.
+        if !self.client.commitment().is_finalized() {
+            self.newest.fetch_max(slot, Ordering::Relaxed);
+        }
+    }
+
+    /// What is at an address or several, and the slot after which the node read it: none older than
+    /// was seen before.
+    async fn read<T: serde::de::DeserializeOwned>(
+        &self,
+        request: RpcRequest,
+        what: impl serde::Serialize,
+    ) -> Result<(u64, T), RpcError> {
+        let what = &what;
+        let response: Response<T> = self
+            .retry(|| {
+                let config = RpcAccountInfoConfig {
+                    encoding: Some(UiAccountEncoding::Base64Zstd),
+                    commitment: Some(self.client.commitment()),
+                    data_slice: None,
+                    min_context_slot: Some(self.newest.load(Ordering::Relaxed)),
+                };
+                self.client.send(request, serde_json::json!([what, config]))
+            })
+            .await?;
+        let slot = response.context.slot;
+        self.newest.fetch_max(slot, Ordering::Relaxed);
+        Ok((slot, response.value))
+    }
+
     /// The account at `address`; `None` if there is none.
     pub async fn account(&self, address: &Pubkey) -> Result<Option<Account>, RpcError> {
         Ok(self.account_at(address).await?.1)
@@ -185,23 +233,39 @@ impl Rpc {
     /// The account at `address`, and the slot after which the node read it: what landed up to
     /// there is in it.
     pub async fn account_at(&self, address: &Pubkey) -> Result<(u64, Option<Account>), RpcError> {
-        let commitment = self.client.commitment();
-        let read = self
-            .retry(|| self.client.get_account_with_commitment(address, commitment))
+        let (slot, found): (u64, Option<UiAccount>) = self
+            .read(RpcRequest::GetAccountInfo, address.to_string())
             .await?;
-        Ok((read.context.slot, read.value))
+        let found = found
+            .map(|account| decoded(address, &account))
+            .transpose()?;
+        Ok((slot, found))
     }
 
     /// The accounts at `addresses`, in order.
     pub async fn accounts(&self, addresses: &[Pubkey]) -> Result<Vec<Option<Account>>, RpcError> {
         let mut all = Vec::with_capacity(addresses.len());
         for part in addresses.chunks(100) {
-            all.extend(
-                self.retry(|| self.client.get_multiple_accounts(part))
-                    .await?,
-            );
+            let names: Vec<String> = part.iter().map(Pubkey::to_string).collect();
+            let (_, found): (u64, Vec<Option<UiAccount>>) =
+                self.read(RpcRequest::GetMultipleAccounts, names).await?;
+            if found.len() != part.len() {
+                let (asked, given) = (part.len(), found.len());
+                return Err(self.nonsense(format!("{given} accounts for {asked} addresses")));
+            }
+            for (address, account) in part.iter().zip(found) {
+                all.push(account.map(|a| decoded(address, &a)).transpose()?);
+            }
         }
         Ok(all)
+    }
+
+    /// An answer that is none.
+    fn nonsense(&self, what: String) -> RpcError {
+        RpcError::Node {
+            url: self.url(),
+            cause: Box::new(ClientErrorKind::Custom(what).into()),
+        }
     }
 
     /// The Anchor account at `address`; `None` if there is none.
@@ -266,7 +330,7 @@ impl Rpc {
 
     /// Lamports at `address`, 0 where there is no account.
     pub async fn balance(&self, address: &Pubkey) -> Result<u64, RpcError> {
-        self.retry(|| self.client.get_balance(address)).await
+        Ok(self.account(address).await?.map_or(0, |a| a.lamports))
     }
 
     /// Lamports that keep an account of `bytes` alive.
@@ -295,11 +359,29 @@ impl Rpc {
         })
     }
 
-    /// The newest blockhash and the last block height at which it is good.
-    pub async fn blockhash(&self) -> Result<(Hash, u64), RpcError> {
-        let commitment = self.client.commitment();
-        self.retry(|| self.client.get_latest_blockhash_with_commitment(commitment))
-            .await
+    /// The newest blockhash.
+    pub async fn blockhash(&self) -> Result<Blockhash, RpcError> {
+        let response: Response<RpcBlockhash> = self
+            .retry(|| {
+                let config = RpcContextConfig {
+                    commitment: Some(self.client.commitment()),
+                    min_context_slot: Some(self.newest.load(Ordering::Relaxed)),
+                };
+                self.client
+                    .send(RpcRequest::GetLatestBlockhash, serde_json::json!([config]))
+            })
+            .await?;
+        let RpcBlockhash {
+            blockhash,
+            last_valid_block_height,
+        } = response.value;
+        Ok(Blockhash {
+            hash: blockhash
+                .parse()
+                .map_err(|_| self.nonsense(format!("a blockhash {blockhash}")))?,
+            last_height: last_valid_block_height,
+            slot: response.context.slot,
+        })
     }
 
     /// A confirmed transaction; `None` if the node does not know it (yet).
@@ -351,6 +433,14 @@ impl Rpc {
             Wire::Legacy
         })
     }
+}
+
+fn decoded(address: &Pubkey, account: &UiAccount) -> Result<Account, RpcError> {
+    account.to_account().ok_or(RpcError::Account {
+        address: *address,
+        expected: "account",
+        reason: "the node's answer does not decode".into(),
+    })
 }
 
 /// A zero-copy account from its bytes, wherever they lie in memory.

@@ -4,29 +4,26 @@
 //! sends it again and again until it is confirmed or can land no more, and only then asks the
 //! caller whether the aim is reached in some other way (an earlier run, a confirmation that was
 //! lost), before it signs one over a fresh blockhash with a higher priority fee. So there is
-//! never more than one signed transaction of an order that could still land.
+//! never more than one signed transaction of an order that could still land, and no refusal is
+//! reported while one could.
+//!
+//! * [`attempt`]: one signed transaction, and what becomes of it
 
-use crate::rpc::{Rpc, RpcError, Severity, severity};
-use crate::wire::{self, Budget, Wire, WireError};
+mod attempt;
+
+use crate::rpc::{Rpc, RpcError, Severity};
+use crate::wire::{Budget, Wire, WireError};
+use attempt::{Fate, Submit};
 use futures::{StreamExt, TryStreamExt};
-use solana_client::client_error::{ClientError, ClientErrorKind};
-use solana_client::rpc_config::RpcSendTransactionConfig;
-use solana_client::rpc_request::{RpcError as JsonRpcError, RpcResponseErrorData};
-use solana_commitment_config::CommitmentLevel;
 use solana_instruction::Instruction;
 use solana_instruction::error::InstructionError;
 use solana_keypair::Keypair;
 use solana_signature::Signature;
-use solana_transaction::versioned::VersionedTransaction;
 use solana_transaction_error::TransactionError;
-use solana_transaction_status_client_types::{TransactionConfirmationStatus, TransactionStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Compute units that are added to tell orders apart: two equal ones over one blockhash would be
-/// one and the same transaction, and the second would seem to have landed with the first.
-const MARKS: u32 = 1_000;
 static NEXT_MARK: AtomicU32 = AtomicU32::new(0);
 
 /// What is to be done on chain.
@@ -142,8 +139,13 @@ pub enum SendError {
         /// What is wrong.
         cause: RpcError,
     },
-    /// Nothing landed in the time given. It may still land until the blockhash expires.
-    #[error("{label}: not on chain after {} s, last error: {last}", waited.as_secs())]
+    /// Nothing is known to have landed in the time given. The transaction in `pending` may still
+    /// land until its blockhash expires, so whoever sends the order anew must look first.
+    #[error(
+        "{label}: not on chain after {} s, last error: {last}{}",
+        waited.as_secs(),
+        pending_text(pending)
+    )]
     TimedOut {
         /// The order.
         label: &'static str,
@@ -151,6 +153,8 @@ pub enum SendError {
         waited: Duration,
         /// The last thing that went wrong.
         last: String,
+        /// The transaction that a node may have.
+        pending: Option<Signature>,
     },
 }
 
@@ -174,6 +178,12 @@ impl SendError {
             Self::TimedOut { .. } => Severity::Temporary,
         }
     }
+}
+
+fn pending_text(pending: &Option<Signature>) -> String {
+    pending
+        .map(|s| format!("; transaction {s} may still land: look for it before doing this again"))
+        .unwrap_or_default()
 }
 
 fn logs_text(logs: &[String]) -> String {
@@ -219,36 +229,11 @@ impl Default for Options {
     }
 }
 
-impl Fate {
-    fn of(status: TransactionStatus) -> Self {
-        match (status.confirmation_status(), status.err) {
-            (TransactionConfirmationStatus::Processed, _) => Self::Pending,
-            (_, Some(error)) => Self::Refused(error),
-            (_, None) => Self::Confirmed(status.slot),
-        }
-    }
-}
-
 /// Sends orders. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sender {
     rpc: Rpc,
     options: Options,
-}
-
-/// One signed transaction of an order, and until when it can land.
-struct Attempt {
-    transaction: VersionedTransaction,
-    bytes: usize,
-    last_height: u64,
-}
-
-/// What the chain says about an attempt.
-enum Fate {
-    Confirmed(u64),
-    Refused(TransactionError),
-    Pending,
-    Expired,
 }
 
 impl Sender {
@@ -297,17 +282,18 @@ impl Sender {
         let mut last = String::from("none");
         let mut price = self.options.unit_price;
         let mark = NEXT_MARK.fetch_add(1, Ordering::Relaxed);
-        let over = |last: &String| match self.options.deadline {
+        let over = |last: &String, pending: Option<Signature>| match self.options.deadline {
             Some(deadline) if begun.elapsed() > deadline => Err(SendError::TimedOut {
                 label,
                 waited: deadline,
                 last: last.clone(),
+                pending,
             }),
             _ => Ok(()),
         };
         let mut first = true;
         loop {
-            over(&last)?;
+            over(&last, None)?;
             if !first {
                 match done().await {
                     Ok(true) => return Ok(Sent::AlreadyDone),
@@ -331,33 +317,35 @@ impl Sender {
             };
             first = false;
             let mut sent_at: Option<Instant> = None;
-            // Once the node has taken it, what it says to the same transaction again tells
-            // nothing; only its status does.
-            let mut taken = false;
+            // Whether a node may have it: once one has, or the answer was lost, what a node says to
+            // the same transaction again tells nothing; only its status does, or its expiry.
+            let mut abroad = false;
             let fate = loop {
                 if sent_at.is_none_or(|at| at.elapsed() >= self.options.resend) {
                     sent_at = Some(Instant::now());
                     match self.submit(&attempt, order.preflight).await {
-                        Ok(()) => taken = true,
-                        Err(Submit::Node(e)) => last = e.to_string(),
-                        Err(_) if taken => {}
+                        Ok(()) => abroad = true,
+                        Err(Submit::Node(e)) => {
+                            abroad = true;
+                            last = e.to_string();
+                        }
+                        Err(Submit::Busy(e)) => last = e.to_string(),
+                        Err(Submit::Refused(TransactionError::AlreadyProcessed, _)) => {
+                            abroad = true;
+                        }
+                        // The node that takes it lags behind the one that gave the hash.
+                        Err(Submit::Refused(error @ TransactionError::BlockhashNotFound, _)) => {
+                            last = error.to_string();
+                        }
+                        Err(Submit::Fatal(e)) if abroad => last = e.to_string(),
+                        Err(Submit::Refused(error, _)) if abroad => last = error.to_string(),
                         Err(Submit::Fatal(cause)) => return Err(rpc_error(cause)),
                         Err(Submit::Refused(error, logs)) => {
-                            // Perhaps because an earlier sending of it, the answer to which was
-                            // lost, has landed.
-                            match self.fate(&attempt).await {
-                                Ok(Fate::Confirmed(slot)) => break Fate::Confirmed(slot),
-                                Ok(_) if done().await.map_err(rpc_error)? => {
-                                    return Ok(Sent::AlreadyDone);
-                                }
-                                _ => {}
-                            }
-                            match error {
-                                TransactionError::AlreadyProcessed => taken = true,
-                                // The node that takes it lags behind the one that gave the hash.
-                                TransactionError::BlockhashNotFound => last = error.to_string(),
-                                _ => return Err(SendError::Refused { label, error, logs }),
-                            }
+                            return match done().await {
+                                Ok(true) => Ok(Sent::AlreadyDone),
+                                Ok(false) => Err(SendError::Refused { label, error, logs }),
+                                Err(e) => Err(rpc_error(e)),
+                            };
                         }
                     }
                 }
@@ -366,20 +354,18 @@ impl Sender {
                     Ok(fate) => break fate,
                     Err(e) => last = e.to_string(),
                 }
-                over(&last)?;
+                over(&last, abroad.then(|| attempt.signature()))?;
                 tokio::time::sleep(self.options.poll).await;
             };
             match fate {
                 Fate::Confirmed(slot) => {
-                    return Ok(Sent::Landed(
-                        self.landed(&attempt, slot).await.map_err(rpc_error)?,
-                    ));
+                    return Ok(Sent::Landed(self.landed(&attempt, slot).await));
                 }
                 Fate::Refused(error) => {
                     if done().await.map_err(rpc_error)? {
                         return Ok(Sent::AlreadyDone);
                     }
-                    let logs = self.logs(&attempt.transaction.signatures[0]).await;
+                    let logs = self.logs(&attempt.signature()).await;
                     return Err(SendError::Refused { label, error, logs });
                 }
                 Fate::Expired | Fate::Pending => {
@@ -403,143 +389,5 @@ impl Sender {
             .buffered(width.max(1))
             .try_collect()
             .await
-    }
-
-    async fn sign(&self, order: &Order, unit_price: u64, mark: u32) -> Result<Attempt, SendError> {
-        let label = order.label;
-        let rpc_error = |cause| SendError::Rpc { label, cause };
-        let wire = self.wire().await.map_err(rpc_error)?;
-        let (blockhash, last_height) = self.rpc.blockhash().await.map_err(rpc_error)?;
-        let signers: Vec<&Keypair> = order.signers.iter().map(|k| k.as_ref()).collect();
-        let budget = Budget {
-            unit_price,
-            units: order.budget.units.saturating_add(mark % MARKS),
-            ..order.budget
-        };
-        let (transaction, bytes) =
-            wire::transaction(wire, &signers, &order.instructions, &budget, blockhash)
-                .map_err(|cause| SendError::Wire { label, cause })?;
-        Ok(Attempt {
-            transaction,
-            bytes,
-            last_height,
-        })
-    }
-
-    async fn submit(&self, attempt: &Attempt, preflight: bool) -> Result<(), Submit> {
-        let config = RpcSendTransactionConfig {
-            skip_preflight: !preflight,
-            preflight_commitment: Some(CommitmentLevel::Processed),
-            // We resend ourselves.
-            max_retries: Some(0),
-            ..Default::default()
-        };
-        let client = self.rpc.client();
-        match client
-            .send_transaction_with_config(&attempt.transaction, config)
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(e) => Err(Submit::from(e, &self.rpc)),
-        }
-    }
-
-    /// Looks the attempt up. What is unknown to a chain that was past the last height before the
-    /// look can land no more.
-    async fn fate(&self, attempt: &Attempt) -> Result<Fate, ClientError> {
-        let client = self.rpc.client();
-        let signature = attempt.transaction.signatures[0];
-        let statuses = client.get_signature_statuses(&[signature]).await?.value;
-        if let Some(Some(status)) = statuses.into_iter().next() {
-            return Ok(Fate::of(status));
-        }
-        if client.get_block_height().await? <= attempt.last_height {
-            return Ok(Fate::Pending);
-        }
-        let statuses = client
-            .get_signature_statuses_with_history(&[signature])
-            .await?
-            .value;
-        Ok(match statuses.into_iter().next().flatten() {
-            Some(status) => Fate::of(status),
-            None => Fate::Expired,
-        })
-    }
-
-    async fn landed(&self, attempt: &Attempt, slot: u64) -> Result<Landed, RpcError> {
-        let signature = attempt.transaction.signatures[0];
-        // The status can be known a moment before the transaction itself.
-        let mut meta = None;
-        for _ in 0..50 {
-            meta = self
-                .rpc
-                .transaction(&signature)
-                .await?
-                .and_then(|t| t.transaction.meta);
-            if meta.is_some() {
-                break;
-            }
-            tokio::time::sleep(self.options.poll).await;
-        }
-        let meta = meta.ok_or_else(|| RpcError::Node {
-            url: self.rpc.url(),
-            cause: Box::new(ClientError::from(ClientErrorKind::RpcError(
-                JsonRpcError::RpcRequestError(format!(
-                    "the node confirms transaction {signature} and does not have it"
-                )),
-            ))),
-        })?;
-        Ok(Landed {
-            signature,
-            slot,
-            lamports: meta.fee,
-            bytes: attempt.bytes as u64,
-            units: meta.compute_units_consumed.into(),
-        })
-    }
-
-    async fn logs(&self, signature: &Signature) -> Vec<String> {
-        let found = self.rpc.transaction(signature).await.ok().flatten();
-        found
-            .and_then(|t| t.transaction.meta)
-            .and_then(|m| Option::from(m.log_messages))
-            .unwrap_or_default()
-    }
-}
-
-/// What became of handing a transaction to the node.
-enum Submit {
-    /// Its simulation fails.
-    Refused(TransactionError, Vec<String>),
-    /// The node is away or busy.
-    Node(ClientError),
-    /// The node will never take it.
-    Fatal(RpcError),
-}
-
-impl Submit {
-    fn from(error: ClientError, rpc: &Rpc) -> Self {
-        if let Some(refused) = error.get_transaction_error() {
-            let logs = match error.kind() {
-                ClientErrorKind::RpcError(JsonRpcError::RpcResponseError {
-                    data: RpcResponseErrorData::SendTransactionPreflightFailure(result),
-                    ..
-                }) => result.logs.clone().unwrap_or_default(),
-                _ => Vec::new(),
-            };
-            return Self::Refused(refused, logs);
-        }
-        // Some nodes say it in words only.
-        let words = TransactionError::AlreadyProcessed.to_string();
-        if error.to_string().contains(&words) {
-            return Self::Refused(TransactionError::AlreadyProcessed, Vec::new());
-        }
-        match severity(&error) {
-            Severity::Temporary => Self::Node(error),
-            Severity::Permanent => Self::Fatal(RpcError::Node {
-                url: rpc.url(),
-                cause: Box::new(error),
-            }),
-        }
     }
 }
