@@ -145,6 +145,8 @@ impl L1 {
         bond(&sender, &operator, &sequencer, &rollup, 100 * SOLS).await?;
         let dir = TempDir::new()?;
         sequencer.write_new(dir.path().join("key.json"))?;
+        // No settings: not those of whoever runs this.
+        std::fs::write(dir.path().join("none.toml"), "")?;
         Ok(Self {
             chain,
             sender,

@@ -85,7 +85,7 @@ async fn reads_do_not_go_back_in_time() {
     let owner = Pubkey::default();
     // Two nodes in turns, at slots 100 and 50.
     let (rpc, calls) = node(move |request, params| {
-        let fresh = asked.fetch_add(1, Ordering::SeqCst) % 2 == 0;
+        let fresh = asked.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
         let (slot, lamports) = if fresh { (100, 7) } else { (50, 1) };
         let found = account(&owner, lamports, &[]);
         match request {
