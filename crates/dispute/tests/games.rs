@@ -1,46 +1,98 @@
 //! Random games: honest players against anybody, and anybody against anybody.
 //!
-//! `ASSAY_GAMES` says how many; a batch and some wrong versions of it serve a hundred.
+//! Twenty thousand by default, which takes less than a minute; `ASSAY_GAMES` says how many, and
+//! `ASSAY_SEED` from which round on. A round is a hundred games, over a batch and some wrong versions of
+//! it that follow from the round's number.
 
 mod arena;
 
-use arena::lies::random_lie;
-use arena::random::{Game, Table, Tally};
-use arena::world::{mixed, random_models, rollup};
+use arena::lies::{honest, random_lie};
+use arena::random::{Table, Tally, play};
+use arena::world::{Batch, mixed, mixed_malformed, random_models, rollup};
+use assay_dispute::game::Reason;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+const ROUND: u64 = 100;
+
+fn number(name: &str, default: u64) -> u64 {
+    let number = std::env::var(name).ok();
+    number.map_or(default, |n| n.parse().unwrap())
+}
+
+/// The tables of a round.
+fn tables<'a>(batch: &'a Batch, malformed: bool, rng: &mut ChaCha8Rng) -> Vec<Table<'a>> {
+    let mut tables = vec![match malformed {
+        true => {
+            let lie = honest(batch).lie("malformed program", Some(Reason::Program));
+            Table::wrong(batch, lie, rng)
+        }
+        false => Table::right(batch, rng),
+    }];
+    for _ in 0..9 {
+        let lie = random_lie(batch, rng);
+        tables.push(Table::wrong(batch, lie, rng));
+    }
+    tables
+}
+
+fn round(round: u64, games: u64) -> Tally {
+    let mut rng = ChaCha8Rng::seed_from_u64(round);
+    let batch = match round % 6 {
+        // A first batch, one of one transaction, and one that deploys a malformed program.
+        3 => rollup(random_models([round])).0,
+        4 => mixed(1_000 + round, 1, 1),
+        5 => mixed_malformed(1_000 + round, 1 + (round * 7 % 20) as usize),
+        _ => mixed(1_000 + round, 1 + round % 3, 3 + (round * 7 % 37) as usize),
+    };
+    let mut tables = tables(&batch, round % 6 == 5, &mut rng);
+    let mut tally = Tally::default();
+    for game in 0..games {
+        // One in four is over the right batch.
+        let table = match rng.random_range(0..4) {
+            0 => 0,
+            _ => rng.random_range(1..tables.len()),
+        };
+        tally.add(play(&mut tables[table], round * ROUND + game).0);
+    }
+    tally
+}
 
 #[test]
 fn nobody_honest_loses_and_every_game_ends() {
-    let games = std::env::var("ASSAY_GAMES").ok();
-    let games: u64 = games.and_then(|n| n.parse().ok()).unwrap_or(300);
+    let games = number("ASSAY_GAMES", 20_000);
+    let first = number("ASSAY_SEED", 0);
+    let next = AtomicU64::new(0);
+    let some = || {
+        let mut tally = Tally::default();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let played = at * ROUND;
+            if played >= games {
+                return tally;
+            }
+            tally.add(round(first + at, ROUND.min(games - played)));
+        }
+    };
     let mut tally = Tally::default();
-    for round in 0..games.div_ceil(100) {
-        let mut rng = ChaCha8Rng::seed_from_u64(round);
-        let batch = match round % 5 {
-            // A first batch, and one of one transaction.
-            3 => rollup(random_models([round])).0,
-            4 => mixed(1_000 + round, 1, 1),
-            _ => mixed(1_000 + round, 1 + round % 3, 3 + (round * 7 % 37) as usize),
-        };
-        let mut tables = vec![Table::right(&batch, &mut rng)];
-        for _ in 0..9 {
-            let lie = random_lie(&batch, &mut rng);
-            tables.push(Table::wrong(&batch, lie, &mut rng));
+    thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(some)).collect();
+        for thread in threads {
+            tally.add(thread.join().unwrap());
         }
-        for game in 0..100.min(games - round * 100) {
-            // One in four is over the right batch.
-            let table = match rng.random_range(0..4) {
-                0 => 0,
-                _ => rng.random_range(1..tables.len()),
-            };
-            Game::play(&mut tables[table], round * 100 + game, &mut tally);
-        }
-    }
+    });
     println!("{tally:#?}");
     assert_eq!(tally.games, games);
     // They got somewhere: proofs, time-outs and refusals are all there.
     let few = games / 20;
     assert!(tally.convicted > few && tally.timed_out > few && tally.refused > few);
-    assert!(tally.moot > 0);
+    assert!(tally.moot > few && tally.last > few);
+    if games >= 1_000 {
+        assert_eq!(tally.reasons.len(), 5, "{:?}", tally.reasons);
+        assert_eq!(tally.stages.len(), 15, "{:?}", tally.stages);
+        assert_eq!(tally.honest.len(), 15, "{:?}", tally.honest);
+    }
 }

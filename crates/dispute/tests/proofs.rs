@@ -4,7 +4,7 @@ mod arena;
 
 use arena::duel::prove;
 use arena::lies::{honest, random_lie, run};
-use arena::random::Wrong;
+use arena::random::table::Wrong;
 use arena::world::{Batch, Cached, mixed};
 use assay_dispute::Side;
 use assay_dispute::game::{Claim, Class, Dispute, Move, Reason, Refused, Stage};
