@@ -31,7 +31,7 @@ enum Task {
     Setup,
     /// Build everything: programs, IDLs, the `assay` binary.
     Build,
-    /// Build the three programs into `target/deploy`.
+    /// Build the three programs into `target/deploy`, and the one that only the tests load.
     Programs,
     /// Generate the IDLs into `target/idl` and the TypeScript types into `target/types`.
     Idl,

@@ -2,6 +2,7 @@
 
 #[path = "../../../crates/dispute/tests/common/batch.rs"]
 mod batch;
+mod common;
 
 use assay_dispute::step::data::prove_data;
 use assay_ledger::batch::tx_leaf;
@@ -11,111 +12,26 @@ use assay_ledger::state::INVALID;
 use assay_ledger::transaction::Transaction;
 use assay_ledger::{Signature, codec, data::data_root};
 use batch::{Batch, every_kind, first};
-use litesvm::LiteSVM;
-use probe::{Request, decide};
+use common::{Chain, HEAP, MOST_UNITS};
+use probe::Request;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use solana_account::Account;
-use solana_compute_budget_interface::ComputeBudgetInstruction;
-use solana_instruction::{AccountMeta, Instruction};
-use solana_keypair::Keypair as Payer;
-use solana_message::{Message, VersionedMessage};
-use solana_pubkey::Pubkey;
-use solana_signer::Signer;
-use solana_transaction::versioned::VersionedTransaction;
-use std::path::Path;
 
-/// The bar for any step proof.
-const MOST_UNITS: u64 = 700_000;
-
-struct Chain {
-    svm: LiteSVM,
-    payer: Payer,
-    program: Pubkey,
-    request: Pubkey,
-}
-
-impl Chain {
-    fn new() -> Self {
-        let mut svm = LiteSVM::default()
-            .with_feature_set(LiteSVM::mainnet_feature_set())
-            .with_builtins()
-            .with_lamports(1_000_000_000_000_000_000)
-            .with_sysvars()
-            .with_feature_accounts()
-            .with_default_programs()
-            .with_sigverify(false)
-            .with_blockhash_check(true);
-        let target = match std::env::var_os("CARGO_TARGET_DIR") {
-            Some(target) => target.into(),
-            None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-        };
-        let path = target.join("deploy/probe.so");
-        let binary = std::fs::read(&path).unwrap_or_else(|error| {
-            let path = path.display();
-            panic!("could not read {path}: {error}\nbuild it with `cargo xtask programs`")
-        });
-        let program = Pubkey::new_from_array([7; 32]);
-        svm.add_program(program, &binary).unwrap();
-        let payer = Payer::new_from_array([1; 32]);
-        svm.airdrop(&payer.pubkey(), 1_000_000_000_000).unwrap();
-        Self {
-            svm,
-            payer,
-            program,
-            request: Pubkey::new_from_array([8; 32]),
-        }
-    }
-
-    /// The program's answer and the units that it took.
-    fn call(&mut self, request: &[u8]) -> (u8, u64) {
-        let account = Account {
-            lamports: 1_000_000_000_000,
-            data: request.to_vec(),
-            owner: self.program,
-            ..Account::default()
-        };
-        self.svm.set_account(self.request, account).unwrap();
-        let instructions = [
-            ComputeBudgetInstruction::set_compute_unit_limit(1_400_000),
-            Instruction {
-                program_id: self.program,
-                accounts: vec![AccountMeta::new_readonly(self.request, false)],
-                data: Vec::new(),
-            },
-        ];
-        self.svm.expire_blockhash();
-        let blockhash = self.svm.latest_blockhash();
-        let payer = self.payer.pubkey();
-        let message = Message::new_with_blockhash(&instructions, Some(&payer), &blockhash);
-        let message = VersionedMessage::Legacy(message);
-        let transaction = VersionedTransaction::try_new(message, &[&self.payer]).unwrap();
-        let sent = self.svm.send_transaction(transaction);
-        let meta = sent.unwrap_or_else(|failed| panic!("{:?} {:?}", failed.err, failed.meta.logs));
-        // The runtime cuts zeros off the end.
-        assert_eq!(meta.return_data.data.get(1), Some(&1));
-        (meta.return_data.data[0], meta.compute_units_consumed - 150)
-    }
-
-    /// The answer, which is the host's too, and the units.
-    fn decide(&mut self, request: &Request, rest: &[u8]) -> (u8, u64) {
-        let mut bytes = borsh::to_vec(request).unwrap();
-        bytes.extend_from_slice(rest);
-        let (verdict, units) = self.call(&bytes);
-        assert_eq!(Some(verdict), decide(&bytes));
-        (verdict, units)
-    }
-
-    fn signature(&mut self, key: &[u8; 32], message: &[u8], signature: &Signature) -> (bool, u64) {
-        let request = Request::Signature {
-            key: *key,
-            signature: *signature,
-        };
-        let (bad, units) = self.decide(&request, message);
-        let good = assay_ledger::signature::verify(key, message, signature);
-        assert_eq!(bad == 0, good);
-        (good, units)
-    }
+/// Whether a signature is good, which this host's library says too, and the units.
+fn decided(
+    chain: &mut Chain,
+    key: &[u8; 32],
+    message: &[u8],
+    signature: &Signature,
+) -> (bool, u64) {
+    let request = Request::Signature {
+        key: *key,
+        signature: *signature,
+    };
+    let answer = chain.decide(&request, message);
+    let good = assay_ledger::signature::verify(key, message, signature);
+    assert_eq!(answer.verdicts == [0], good);
+    (good, answer.units)
 }
 
 #[test]
@@ -127,7 +43,7 @@ fn signatures_are_decided_alike() {
         let message = hex::decode(parts[2]).unwrap();
         let key = hex::decode(parts[3]).unwrap().try_into().unwrap();
         let signature = hex::decode(parts[4]).unwrap().try_into().unwrap();
-        let (good, _) = chain.signature(&key, &message, &signature);
+        let (good, _) = decided(&mut chain, &key, &message, &signature);
         assert_eq!(good, parts[1] == "accept", "{}", parts[0]);
     }
     let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -138,17 +54,17 @@ fn signatures_are_decided_alike() {
         let mut message = vec![0; rng.random_range(0..500)];
         rng.fill(&mut message[..]);
         let mut signature = pair.sign(&message);
-        assert!(chain.signature(&pair.public(), &message, &signature).0);
+        assert!(decided(&mut chain, &pair.public(), &message, &signature).0);
         let bit = rng.random_range(0..512);
         signature[bit / 8] ^= 1 << (bit % 8);
-        let bad = chain.signature(&pair.public(), &message, &signature);
+        let bad = decided(&mut chain, &pair.public(), &message, &signature);
         assert!(!bad.0, "{case}");
     }
     let pair = Keypair::from_seed([1; 32]);
     for length in [0, 200, 400] {
         let message = vec![5; length];
         let signature = pair.sign(&message);
-        let (_, units) = chain.signature(&pair.public(), &message, &signature);
+        let (_, units) = decided(&mut chain, &pair.public(), &message, &signature);
         println!("a signature of {length} bytes: {units} units");
         assert!(units < 150_000);
     }
@@ -172,45 +88,50 @@ fn state(batch: &Batch, roots: &[assay_ledger::Hash], index: u32) -> (Request, V
 fn states_are_decided_alike() {
     let mut chain = Chain::new();
     let mut rng = ChaCha8Rng::seed_from_u64(2);
-    let mut most = 0;
+    let (mut most, mut heap) = (0, 0);
     for batch in [every_kind(), first().finish()] {
         for index in 0..batch.header.tx_count {
             let at = index as usize;
             let (request, proof) = state(&batch, &batch.roots, index);
-            let (verdict, right) = chain.decide(&request, &proof);
-            assert_eq!(verdict, 0);
+            let right = chain.decide(&request, &proof);
+            assert_eq!(right.verdicts, [0]);
             let mut roots = batch.roots.clone();
             roots[at + 1][9] ^= 1;
             let (request, proof) = state(&batch, &roots, index);
-            let (verdict, wrong) = chain.decide(&request, &proof);
-            assert_eq!(verdict, 1);
+            let wrong = chain.decide(&request, &proof);
+            assert_eq!(wrong.verdicts, [1]);
             println!(
-                "{:<32} {right:>7} units, {:>6} bytes",
+                "{:<32} {:>6} units, {:>5} bytes of heap, {:>5} of the proof",
                 batch.kinds[at],
+                right.units,
+                right.heap,
                 proof.len()
             );
-            most = most.max(right).max(wrong);
+            most = most.max(right.units).max(wrong.units);
+            heap = heap.max(right.heap).max(wrong.heap);
             // A leaf with another result.
             let mut records = batch.records.clone();
             records[at].1.fee += 1;
             let lied = batch.with_records(records);
             assert_eq!(lied.roots[at + 1], INVALID);
             let (request, proof) = state(&lied, &lied.roots, index);
-            assert_eq!(chain.decide(&request, &proof).0, 0);
+            assert_eq!(chain.decide(&request, &proof).verdicts, [0]);
             let (request, proof) = state(&lied, &batch.roots, index);
-            assert_eq!(chain.decide(&request, &proof).0, 1);
+            assert_eq!(chain.decide(&request, &proof).verdicts, [1]);
             // Changed bytes are no proof on either side, and end neither.
             let (request, proof) = state(&batch, &batch.roots, index);
             for _ in 0..20 {
                 let mut changed = proof.clone();
                 let byte = rng.random_range(0..changed.len());
                 changed[byte] ^= 1 << rng.random_range(0..8);
-                assert_ne!(chain.decide(&request, &changed).0, 1);
+                assert_ne!(chain.decide(&request, &changed).verdicts, [1]);
             }
         }
     }
-    println!("{most} units at most");
+    println!("{most} units, {heap} bytes of heap at most");
     assert!(most < MOST_UNITS, "{most}");
+    // A program around it has to have something left.
+    assert!(heap < HEAP * 3 / 4, "{heap}");
 }
 
 #[test]
@@ -241,7 +162,7 @@ fn data_is_decided_alike() {
         ("largest, of bits", largest(|b| b % 2)),
     ];
     let header = first().finish().header;
-    let mut most = 0;
+    let (mut most, mut heap) = (0, 0);
     for (name, transactions) in batches {
         let data = codec::encode(&transactions);
         let header = |data: &[u8]| assay_ledger::header::Header {
@@ -265,10 +186,11 @@ fn data_is_decided_alike() {
                     index,
                     claimed,
                 };
-                let (verdict, units) = chain.decide(&request, &proof);
-                assert_eq!(verdict, expected);
-                highest = highest.max(units);
+                let answer = chain.decide(&request, &proof);
+                assert_eq!(answer.verdicts, [expected]);
+                highest = highest.max(answer.units);
                 longest = longest.max(proof.len());
+                heap = heap.max(answer.heap);
             }
         }
         println!("{name:<24} {highest:>7} units, {longest:>6} bytes at most");
@@ -288,11 +210,13 @@ fn data_is_decided_alike() {
             };
             let proof = prove_data(&header, &data, index).unwrap();
             let whole = codec::decode_from(&&data[..], header.tx_count, index);
-            let (verdict, units) = chain.decide(&request, &proof);
-            assert_eq!(verdict, u8::from(whole.is_err()));
-            most = most.max(units);
+            let answer = chain.decide(&request, &proof);
+            assert_eq!(answer.verdicts, [u8::from(whole.is_err())]);
+            most = most.max(answer.units);
+            heap = heap.max(answer.heap);
         }
     }
-    println!("{most} units at most");
+    println!("{most} units, {heap} bytes of heap at most");
     assert!(most < MOST_UNITS, "{most}");
+    assert!(heap < HEAP * 3 / 4, "{heap}");
 }
