@@ -6,9 +6,10 @@ use assay_ledger::batch::{Difference, NoOutputs, Run, assemble, derive, replay, 
 use assay_ledger::header::Header;
 use assay_ledger::inbox::{Job, MessageKind};
 use assay_ledger::request::Action;
+use assay_ledger::signature::Known;
 use assay_ledger::store::FullState;
 use assay_ledger::transaction::Transaction;
-use assay_ledger::transition::{Env, Fault, Invalid, apply};
+use assay_ledger::transition::{Env, Fault, Invalid, apply, apply_with};
 use assay_ledger::{Hash, SOL, codec, data};
 use common::*;
 
@@ -134,6 +135,24 @@ fn a_batch_done_again_is_the_same() {
         .map(|(t, r)| tx_leaf(t, r))
         .collect();
     assert_eq!(leaves, replayed.leaves);
+    // The job's answer, the declined one's, the withdrawal.
+    let sent = made.before.heads().outbox;
+    let senders: Vec<u32> = (sent..sent + 3).map(|i| replayed.sender(i)).collect();
+    assert_eq!(senders, [5, 6, 43]);
+    assert_eq!(replayed.outbox.last(), Some(&(sent + 3)));
+    // The ids are those of what was signed.
+    let mut again = made.before.clone();
+    again.start_batch();
+    for ((tx, result), id) in replayed.records.iter().zip(&replayed.ids) {
+        assert_eq!(tx.signature().is_some(), id.is_some());
+        let mut known = Known {
+            id: id.unwrap_or_default(),
+            signature: tx.signature().copied().unwrap_or([0; 64]),
+        };
+        let claim = result.output_root;
+        let applied = apply_with(&mut again, &made.env, tx, claim, &mut known);
+        assert_eq!(applied, Ok(*result));
+    }
     // Ten runs each of the first two users' balances, and the job.
     let indices: Vec<u32> = asked.iter().map(|r| r.index).collect();
     assert_eq!(asked.len(), 21);

@@ -1,10 +1,12 @@
 //! Doing a batch again.
 
 use super::*;
+use crate::Key;
 use crate::inbox::{Job, MessageKind};
-use crate::signature::{Assumed, Collect, Each, Verify};
+use crate::signature::{Assumed, Collect, Each, Signature, Verify};
 use crate::store::FullState;
 use crate::transition::{Fault, apply_with};
+use assay_tensor::hash::hashv;
 use borsh::BorshDeserialize;
 use std::collections::HashMap;
 
@@ -28,6 +30,18 @@ pub struct Replayed {
     pub records: Vec<(Transaction, TxResult)>,
     /// Their leaves.
     pub leaves: Vec<Hash>,
+    /// The ids of the requests that they came from; none for messages from L1.
+    pub ids: Vec<Option<Hash>>,
+    /// Leaves in the outbox after each.
+    pub outbox: Vec<u64>,
+}
+
+impl Replayed {
+    /// Index of the transaction that sent leaf `index` of the outbox, if one of these did.
+    pub fn sender(&self, index: u64) -> u32 {
+        // At most the header's count.
+        self.outbox.partition_point(|count| *count <= index) as u32
+    }
 }
 
 /// Where a batch differs from what its data and its parent say it is.
@@ -109,8 +123,20 @@ pub fn replay<E>(
 
     let checkpoint = state.checkpoint();
     // The signatures have been verified over the same bytes.
-    let (results, fault) = walk(state, header, &transactions, &roots, &mut Assumed);
+    let mut named = Named::default();
+    let walked = walk(state, header, &transactions, &roots, &mut named);
+    let Walked {
+        results,
+        outbox,
+        fault,
+    } = walked;
     let index = results.len() as u32;
+    let mut ids = named.0.into_iter();
+    let ids = transactions.iter().map(|tx| {
+        // Each signature was asked about once.
+        tx.signature().and_then(|_| ids.next())
+    });
+    let ids = ids.collect();
     let records: Vec<_> = transactions.into_iter().zip(results).collect();
     let leaves: Vec<Hash> = records.iter().map(|(tx, r)| tx_leaf(tx, r)).collect();
     let difference = if let Some(fault) = fault {
@@ -129,7 +155,12 @@ pub fn replay<E>(
         }
         None => {
             state.release(checkpoint);
-            Ok(Replayed { records, leaves })
+            Ok(Replayed {
+                records,
+                leaves,
+                ids,
+                outbox,
+            })
         }
     }
 }
@@ -178,10 +209,10 @@ pub fn derive<E>(
     let roots = outputs_of(&runs, outputs)?;
     let checkpoint = state.checkpoint();
     let good = transactions.get(..count).unwrap_or_default();
-    let (results, _) = walk(state, header, good, &roots, &mut Assumed);
+    let walked = walk(state, header, good, &roots, &mut Assumed);
     state.rollback(checkpoint);
     Ok(Derived {
-        results,
+        results: walked.results,
         runs,
         fault,
     })
@@ -232,7 +263,7 @@ fn runs(
         walked = walk(state, header, transactions, &none, &mut Each);
         state.rollback(checkpoint);
     }
-    let (results, fault) = walked;
+    let Walked { results, fault, .. } = walked;
     let ran = transactions.iter().zip(&results).enumerate();
     let runs = ran
         .filter(|(_, (_, result))| result.program_root != [0; 32])
@@ -249,23 +280,51 @@ fn runs(
     (runs, results.len(), fault)
 }
 
-/// Applies the transactions to `state`: their results, and why the next one may not be there.
+/// Takes every signature, which a first walk has verified, and keeps the id of what was signed.
+#[derive(Default)]
+struct Named(Vec<Hash>);
+
+impl Verify for Named {
+    fn verify(&mut self, _: &Key, message: &[u8], _: &Signature) -> bool {
+        self.0.push(hashv(&[message]));
+        true
+    }
+}
+
+/// What applying transactions gave.
+struct Walked {
+    results: Vec<TxResult>,
+    /// Leaves in the outbox after each.
+    outbox: Vec<u64>,
+    /// Why the next one may not be there.
+    fault: Option<Fault>,
+}
+
+/// Applies the transactions to `state`, up to the first that may not be there.
 fn walk(
     state: &mut FullState,
     header: &Header,
     transactions: &[Transaction],
     outputs: &HashMap<u32, Hash>,
     verify: &mut impl Verify,
-) -> (Vec<TxResult>, Option<Fault>) {
+) -> Walked {
     let env = Env::from(header);
     state.start_batch();
-    let mut results = Vec::with_capacity(transactions.len());
+    let mut walked = Walked {
+        results: Vec::with_capacity(transactions.len()),
+        outbox: Vec::with_capacity(transactions.len()),
+        fault: None,
+    };
     for (i, tx) in (0u32..).zip(transactions) {
         let output_root = outputs.get(&i).copied().unwrap_or_default();
         match apply_with(state, &env, tx, output_root, verify) {
-            Ok(result) => results.push(result),
-            Err(fault) => return (results, Some(fault)),
+            Ok(result) => walked.results.push(result),
+            Err(fault) => {
+                walked.fault = Some(fault);
+                break;
+            }
         }
+        walked.outbox.push(state.heads().outbox);
     }
-    (results, None)
+    walked
 }
