@@ -6,6 +6,8 @@
 //! * [`engine`]: admission, ordering, execution, the state transition, answers
 //! * [`store`]: what survives a crash
 //! * [`batcher`]: the batch being built
+//! * [`replica`]: the ledger done again from L1 alone
+//! * [`verifier`]: who tests every batch
 //! * [`l1`]: batches to L1, messages from L1
 //! * [`metrics`]: what is counted
 //! * [`bench`]: the pipeline, measured
@@ -25,5 +27,7 @@ pub mod engine;
 pub mod l1;
 pub mod metrics;
 pub mod programs;
+pub mod replica;
 pub mod service;
 pub mod store;
+pub mod verifier;

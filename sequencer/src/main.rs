@@ -1,10 +1,13 @@
 //! The `assay` binary.
 
-use assay::cli::Cli;
+use assay::cli::{Cli, WrongBatch};
 use clap::Parser;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
+
+/// The exit code of a verifier that has found a wrong batch.
+const WRONG_BATCH: u8 = 3;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -14,7 +17,10 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref::<WrongBatch>() {
+                Some(_) => ExitCode::from(WRONG_BATCH),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -14,3 +14,5 @@ mod crash;
 mod disk;
 #[path = "service/outage.rs"]
 mod outage;
+#[path = "service/verifier.rs"]
+mod verifier;

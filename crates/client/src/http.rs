@@ -6,11 +6,15 @@ use crate::api::{
     WithdrawalView,
 };
 use crate::causes;
+use assay_ledger::Hash;
 use assay_ledger::request::SignedRequest;
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
+
+/// The most of an error's body that is read.
+const ERROR_BYTES: usize = 64 << 10;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,14 @@ pub enum ApiError {
         /// What is wrong.
         message: String,
     },
+    /// The answer is longer than anything that is asked for.
+    #[error("the sequencer at {url} answers with more than {limit} bytes")]
+    TooLong {
+        /// Its address.
+        url: String,
+        /// The most that is right.
+        limit: u64,
+    },
 }
 
 impl ApiError {
@@ -46,6 +58,7 @@ impl ApiError {
         match self {
             Self::Unreachable { cause, .. } => !cause.is_decode() && !cause.is_builder(),
             Self::Refused { status, .. } => matches!(status, 429 | 502..=504),
+            Self::TooLong { .. } => false,
         }
     }
 }
@@ -126,6 +139,20 @@ impl Api {
     /// The bytes of a blob.
     pub async fn blob(&self, root: Hash32) -> Result<Vec<u8>, ApiError> {
         self.bytes(&format!("blobs/{root}")).await
+    }
+
+    /// The same of at most `limit` bytes: from an API that is not trusted.
+    pub async fn blob_within(&self, root: Hash32, limit: u64) -> Result<Vec<u8>, ApiError> {
+        let request = self.request(Method::GET, &format!("blobs/{root}"));
+        self.bytes_within(request, limit).await
+    }
+
+    /// What the API says the output roots of batch `number`'s `runs` are, in order: its word alone.
+    pub async fn output_roots(&self, number: u64, runs: u64) -> Result<Vec<Hash>, ApiError> {
+        let request = self.request(Method::GET, &format!("batches/{number}/outputs"));
+        let bytes = self.bytes_within(request, runs.saturating_mul(32)).await?;
+        let (roots, _) = bytes.as_chunks();
+        Ok(roots.to_vec())
     }
 
     /// Submits signed requests, as many calls as it takes; one outcome each, in order. Repeating
@@ -217,12 +244,19 @@ impl Api {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, ApiError> {
-        let response = request.send().await.map_err(|e| self.unreachable(e))?;
+        let mut response = request.send().await.map_err(|e| self.unreachable(e))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
-        let text = response.text().await.unwrap_or_default();
+        let mut text = Vec::new();
+        // A stranger's answer may be of any length.
+        while let Ok(Some(part)) = response.chunk().await
+            && text.len() < ERROR_BYTES
+        {
+            text.extend_from_slice(&part);
+        }
+        let text = String::from_utf8_lossy(&text);
         let body: ErrorBody = serde_json::from_str(&text).unwrap_or_else(|_| ErrorBody {
             code: code_of(status).into(),
             message: text.chars().take(500).collect(),
@@ -232,6 +266,21 @@ impl Api {
             code: body.code,
             message: body.message,
         })
+    }
+
+    async fn bytes_within(&self, request: RequestBuilder, limit: u64) -> Result<Vec<u8>, ApiError> {
+        let mut response = self.send(request).await?;
+        let mut bytes = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(|e| self.unreachable(e))? {
+            if (bytes.len() + part.len()) as u64 > limit {
+                return Err(ApiError::TooLong {
+                    url: self.url.clone(),
+                    limit,
+                });
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes)
     }
 
     fn unreachable(&self, cause: reqwest::Error) -> ApiError {

@@ -74,6 +74,31 @@ pub async fn data(
     Ok(([(header::CONTENT_TYPE, OCTETS)], data))
 }
 
+/// The output roots of a closed batch's transactions that ran a model, in order, 32 bytes each:
+/// with them a verifier can check the batch's roots without running all of its models.
+#[utoipa::path(
+    get, path = "/v1/batches/{number}/outputs", tag = "batches",
+    params(("number" = u64, Path, description = "from 1")),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 404, body = ErrorBody),
+    )
+)]
+pub async fn outputs(
+    State(api): State<Api>,
+    Path(number): Path<String>,
+) -> Result<impl IntoResponse, ApiError> {
+    let number = parse("number", &number)?;
+    api.store.batch(number)?.ok_or_else(|| missing(number))?;
+    let results = api.store.transactions(number)?;
+    let ran = results.iter().map(|record| &record.result);
+    let roots: Vec<u8> = ran
+        .filter(|result| result.program_root != [0; 32])
+        .flat_map(|result| result.output_root)
+        .collect();
+    Ok(([(header::CONTENT_TYPE, OCTETS)], roots))
+}
+
 /// Closes the batch being built, after all that was submitted before. On a development network
 /// only.
 #[utoipa::path(

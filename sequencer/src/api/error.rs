@@ -69,9 +69,10 @@ impl From<BlobError> for ApiError {
         let message = e.to_string();
         match e {
             BlobError::Missing(_) => Self::not_found(message),
-            BlobError::NotAProgram(_) | BlobError::Unchecked(_) | BlobError::Length { .. } => {
-                Self::bad("blob", message)
-            }
+            BlobError::NotAProgram(_)
+            | BlobError::Unchecked(_)
+            | BlobError::Length { .. }
+            | BlobError::Other(_) => Self::bad("blob", message),
             BlobError::Damaged(_) | BlobError::Io(_) => {
                 tracing::error!(error = %message, "a blob failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "blob", message)

@@ -85,6 +85,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(batches::list))
         .routes(routes!(batches::get))
         .routes(routes!(batches::data))
+        .routes(routes!(batches::outputs))
         .routes(routes!(batches::close))
         .routes(routes!(outbox::proof))
         .routes(routes!(outbox::withdrawals))

@@ -1,10 +1,11 @@
 //! Settings: `assay.toml`, then the environment, then flags.
 //!
-//! The file has two tables, `[client]` and `[sequencer]`. A variable names its key after its
+//! The file has three tables, `[client]`, `[sequencer]` and `[verifier]`. A variable names its key after its
 //! table with two underscores between: `ASSAY_CLIENT__RPC`, `ASSAY_SEQUENCER__LISTEN`.
 
 use super::Global;
 use crate::config::Config;
+use crate::verifier::config::VerifierConfig;
 use anyhow::{Context, Result};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -19,6 +20,8 @@ pub struct Settings {
     pub client: Client,
     /// Of `assay sequencer`.
     pub sequencer: Config,
+    /// Of `assay verifier`.
+    pub verifier: VerifierConfig,
 }
 
 /// Settings of the client commands.
@@ -89,7 +92,9 @@ impl Settings {
                 Env::prefixed("ASSAY_")
                     .filter(|key| {
                         let key = key.as_str().to_ascii_lowercase();
-                        key.starts_with("client__") || key.starts_with("sequencer__")
+                        ["client__", "sequencer__", "verifier__"]
+                            .iter()
+                            .any(|table| key.starts_with(table))
                     })
                     .split("__"),
             )

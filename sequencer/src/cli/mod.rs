@@ -22,9 +22,11 @@ mod output;
 mod sequencer;
 mod status;
 mod transfer;
+mod verifier;
 mod withdraw;
 
 pub use model::bundle_of;
+pub use verifier::WrongBatch;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
@@ -84,6 +86,8 @@ pub struct Global {
 enum Command {
     /// Run a sequencer.
     Sequencer(sequencer::Arguments),
+    /// Test every batch on L1 by doing it again.
+    Verifier(verifier::Arguments),
     /// Run a development network: a chain, the programs and a sequencer in this process.
     Dev(dev::Arguments),
     /// Run the main job on a local chain, from the deposit to the withdrawal, and print the figures.
@@ -124,7 +128,10 @@ impl Cli {
 
     /// Whether the command serves, and so logs what it does.
     pub fn serves(&self) -> bool {
-        matches!(self.command, Command::Sequencer(_) | Command::Dev(_))
+        matches!(
+            self.command,
+            Command::Sequencer(_) | Command::Verifier(_) | Command::Dev(_)
+        )
     }
 
     /// Runs the command.
@@ -132,6 +139,7 @@ impl Cli {
         let global = self.global;
         match self.command {
             Command::Sequencer(a) => a.run(global).await,
+            Command::Verifier(a) => a.run(global).await,
             Command::Dev(a) => a.run(global).await,
             Command::Demo(a) => a.run(global).await,
             Command::Key(a) => a.run(global),

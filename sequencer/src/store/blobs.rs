@@ -31,6 +31,9 @@ pub enum BlobError {
         /// Bytes that came.
         got: u64,
     },
+    /// Bytes of another blob.
+    #[error("these are not the bytes of blob {}", hex::encode(.0))]
+    Other(Hash),
     /// It is not here.
     #[error("blob {} is not here: upload it with PUT /v1/blobs", hex::encode(.0))]
     Missing(Hash),
@@ -86,6 +89,27 @@ impl Blobs {
         let root = parameters_root(&split(&program, bytes)?);
         self.write(&root, bytes)?;
         Ok(root)
+    }
+
+    /// Stores what a stranger says is the encoding of the program with this root.
+    pub fn take_program(&self, root: &Hash, bytes: &[u8]) -> Result<(), BlobError> {
+        if decode(bytes)?.root() != *root {
+            return Err(BlobError::Other(*root));
+        }
+        self.write(root, bytes)
+    }
+
+    /// Stores what a stranger says are the parameters with this root, of a program that takes such.
+    pub fn take_parameters(
+        &self,
+        program: &CheckedProgram,
+        root: &Hash,
+        bytes: &[u8],
+    ) -> Result<(), BlobError> {
+        if parameters_root(&split(program, bytes)?) != *root {
+            return Err(BlobError::Other(*root));
+        }
+        self.write(root, bytes)
     }
 
     /// The bytes of a blob.

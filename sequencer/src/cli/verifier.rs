@@ -1,0 +1,170 @@
+//! `assay verifier`
+
+use super::Global;
+use super::config::Settings;
+use super::context::{Context as Shared, parse_key};
+use super::output::{Output, table};
+use super::sequencer::{executor, shutdown};
+use crate::config::ExecutorChoice;
+use crate::verifier::{End, Event, Standing, Verifier};
+use anyhow::{Context, Result};
+use clap::Args;
+use serde_json::json;
+use solana_pubkey::Pubkey;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tokio_util::sync::CancellationToken;
+
+/// A batch on L1 is not what its transactions give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("batch {0} on L1 is wrong")]
+pub struct WrongBatch(pub u64);
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  assay verifier --config assay-dev/assay.toml\n  assay verifier --rpc http://127.0.0.1:8899 --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --blobs http://127.0.0.1:8600\n  assay verifier --once --sample 0.1 --json\n\nEverything is read from L1 but the models' bytes, which any sequencer's API or mirror may give: they are checked against their roots. State is kept in the data folder; a restart goes on where it was. The exit code is 3 if a batch is wrong."
+)]
+pub struct Arguments {
+    /// Where the replica of the ledger and the models' bytes are kept.
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// What runs the models: auto, cpu or wgpu.
+    #[arg(long, value_parser = executor)]
+    executor: Option<ExecutorChoice>,
+    /// The share of the models' runs that is done again, from 0 to 1; everything else always is.
+    #[arg(long, value_name = "SHARE")]
+    sample: Option<f64>,
+    /// What chooses that share, 64 hex digits; a random one if it is not given.
+    #[arg(long, value_name = "HEX")]
+    seed: Option<String>,
+    /// An API that has the models' bytes, besides --api; may be given again.
+    #[arg(long, value_name = "URL")]
+    blobs: Vec<String>,
+    /// Verify what is on L1 by now, and end.
+    #[arg(long)]
+    once: bool,
+    /// Where /health, /status and /metrics are served.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+}
+
+impl Arguments {
+    pub async fn run(self, global: Global) -> Result<()> {
+        let shared = Shared::new(&global)?;
+        let Settings {
+            client,
+            mut verifier,
+            ..
+        } = shared.settings.clone();
+        verifier.data_dir = self.data_dir.unwrap_or(verifier.data_dir);
+        verifier.executor = self.executor.unwrap_or(verifier.executor);
+        verifier.sample = self.sample.unwrap_or(verifier.sample);
+        verifier.seed = self.seed.or(verifier.seed);
+        verifier.listen = self.listen.or(verifier.listen);
+        let rpc = global.rpc.or(verifier.rpc_url.take()).unwrap_or(client.rpc);
+        let rollup = match global.rollup.or(verifier.rollup.take()) {
+            Some(text) => Pubkey::from(parse_key(&text).context("the rollup's address")?),
+            None => shared.rollup().await?,
+        };
+        let mut mirrors = self.blobs;
+        mirrors.append(&mut verifier.blobs);
+        mirrors.push(client.api);
+        let out = shared.out;
+        let listener = Box::new(move |event: &Event<'_>| {
+            // Whoever reads the output may be gone; the verifier goes on.
+            let _ = tell(out, event);
+        });
+        let mut running = Verifier::open(&verifier, &rpc, rollup, &mirrors, listener).await?;
+        started(out, &running, rollup)?;
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        let waiting = tokio::spawn(async move {
+            shutdown().await;
+            token.cancel();
+        });
+        let end = running.run(self.once, stop).await;
+        waiting.abort();
+        match end? {
+            End::Done(standing) => ended(out, &running, &standing),
+            End::Wrong(number) => Err(WrongBatch(number).into()),
+        }
+    }
+}
+
+fn started(out: Output, verifier: &Verifier, rollup: Pubkey) -> Result<()> {
+    let head = verifier.replica().head().number;
+    let listen = verifier.address().map(|address| address.to_string());
+    let value = json!({
+        "event": "started", "rollup": rollup.to_string(), "head": head,
+        "executor": verifier.executor(), "listen": listen,
+    });
+    out.result(&value, || {
+        let from = match head {
+            0 => "from genesis".to_owned(),
+            head => format!("after batch {head}"),
+        };
+        format!("verifying {rollup} {from} on {}", verifier.executor())
+    })
+}
+
+fn tell(out: Output, event: &Event<'_>) -> Result<()> {
+    match event {
+        Event::Right(right, took) => {
+            let header = &right.header;
+            let value = json!({
+                "event": "right", "batch": header.number, "hash": hex::encode(header.hash()),
+                "transactions": header.tx_count, "runs": right.runs, "again": right.again,
+                "seconds": took.as_secs_f64(),
+            });
+            out.result(&value, || {
+                format!(
+                    "batch {} is right: {} transactions, {} of {} runs done again, {:.2} s",
+                    header.number,
+                    header.tx_count,
+                    right.again,
+                    right.runs,
+                    took.as_secs_f64()
+                )
+            })
+        }
+        Event::Wrong(wrong) => {
+            let header = &wrong.batch.posted.header;
+            let sequencer = Pubkey::new_from_array(header.sequencer).to_string();
+            let value = json!({
+                "event": "wrong", "batch": header.number, "hash": hex::encode(header.hash()),
+                "sequencer": sequencer, "why": wrong.why.to_string(),
+            });
+            out.result(&value, || {
+                format!(
+                    "batch {} of sequencer {sequencer} is WRONG: {}",
+                    header.number, wrong.why
+                )
+            })
+        }
+        Event::Reverted(count, head) => {
+            let value = json!({ "event": "reverted", "batches": count, "head": head });
+            out.result(&value, || {
+                format!("L1 has reverted {count} batches; the newest is {head}")
+            })
+        }
+    }
+}
+
+fn ended(out: Output, verifier: &Verifier, standing: &Standing) -> Result<()> {
+    let totals = verifier.replica().totals();
+    let value = json!({
+        "event": "ended", "head": standing.head, "tip": standing.tip,
+        "finalised": standing.finalised, "transactions": totals.transactions,
+        "runs": totals.inferences, "models_not_fetched": verifier.wanted(),
+    });
+    out.result(&value, || {
+        table(&[
+            ("right up to batch", standing.head.to_string()),
+            ("newest on L1", standing.tip.to_string()),
+            ("newest final", standing.finalised.to_string()),
+            ("transactions", totals.transactions.to_string()),
+            ("runs of models", totals.inferences.to_string()),
+            ("models not fetched", verifier.wanted().to_string()),
+        ])
+    })
+}

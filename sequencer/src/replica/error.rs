@@ -1,0 +1,54 @@
+//! What goes wrong while a replica is made, and how bad it is.
+
+use super::runs::RunsError;
+use crate::l1::error::Severity;
+use crate::store::StoreError;
+use assay_client::batches::BatchError;
+use assay_client::inbox::InboxError;
+use assay_client::rpc::{RpcError, Severity as ClientSeverity};
+
+/// Why a replica does not get on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplicaError {
+    /// A read.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// A batch cannot be read.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// Messages cannot be read.
+    #[error("the inbox: {0}")]
+    Inbox(#[from] InboxError),
+    /// Models cannot be run.
+    #[error(transparent)]
+    Runs(#[from] RunsError),
+    /// Nothing can be made durable.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store is in the middle of a batch.
+    #[error("the data directory is a sequencer's, in the middle of a batch: name another one")]
+    NotAReplica,
+    /// The state contradicts itself.
+    #[error(
+        "the replica's state contradicts itself ({0}): remove its data directory and start anew"
+    )]
+    State(String),
+}
+
+impl ReplicaError {
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        let client = |severity| match severity {
+            ClientSeverity::Temporary => Severity::Temporary,
+            ClientSeverity::Permanent => Severity::Critical,
+        };
+        match self {
+            Self::Rpc(e) => client(e.severity()),
+            Self::Batch(e) => client(e.severity()),
+            Self::Inbox(e) => client(e.severity()),
+            Self::Runs(RunsError::Blob { .. }) => Severity::Temporary,
+            Self::Runs(RunsError::Execution(_)) | Self::Store(_) => Severity::Critical,
+            Self::NotAReplica | Self::State(_) => Severity::Critical,
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! A replica of a rollup's ledger, made from L1 alone: batches and messages are read there, every
+//! batch is done again on the state after its parent, and what is as its header says is kept in a
+//! store. So it goes on where it was after a crash, and back when L1 reverts batches.
+//!
+//! * [`runs`]: running the batches' models, all of them or a share
+//! * [`mirrors`]: where the models' bytes are fetched
+//! * [`error`]: what goes wrong, and how bad it is
+
+pub mod error;
+pub mod mirrors;
+pub mod runs;
+
+use crate::l1::Heads;
+use crate::store::commit::{Commit, NewLeaf};
+use crate::store::records::{BatchRecord, L1Record, L1Step, Progress, Totals};
+use crate::store::{Store, StoreError};
+use assay_client::accounts;
+use assay_client::batches::{self, Posted};
+use assay_client::inbox;
+use assay_client::rpc::Rpc;
+use assay_ledger::Hash;
+use assay_ledger::batch::{Difference, Replayed, replay};
+use assay_ledger::header::{Header, genesis_hash};
+use assay_ledger::inbox::Message;
+use assay_ledger::state::StateComponents;
+use assay_ledger::store::FullState;
+use assay_ledger::transition::Heads as StateHeads;
+use error::ReplicaError;
+use runs::{Models, Ran, RunsError};
+use solana_pubkey::Pubkey;
+use solana_signature::Signature;
+use std::sync::{Arc, Mutex};
+
+/// Batches that are fetched while the ones before them are done again.
+pub const AHEAD: usize = 2;
+
+/// A batch with all that L1 has of it.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Its header, and how it was posted.
+    pub posted: Posted,
+    /// Its data.
+    pub data: Vec<u8>,
+}
+
+/// What doing a batch again came to.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It is as its header says, and part of the replica now.
+    Right(Right),
+    /// It is not; the replica stays at its parent.
+    Wrong(Wrong),
+}
+
+/// A batch that is as its header says.
+#[derive(Clone, Debug)]
+pub struct Right {
+    /// The batch.
+    pub header: Header,
+    /// Its transactions that ran a model.
+    pub runs: u64,
+    /// Those of them that were done again.
+    pub again: u64,
+    /// Models that it deployed or gave other parameters: program's and parameters' roots.
+    pub models: Vec<(Hash, Hash)>,
+}
+
+/// A batch that is not as its header says.
+#[derive(Clone, Debug)]
+pub struct Wrong {
+    /// The batch.
+    pub batch: Fetched,
+    /// What is wrong.
+    pub why: Difference<RunsError>,
+}
+
+/// How L1 stands, and what is to be done.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// L1's newest batches, and its inbox.
+    pub heads: Heads,
+    /// Batches that were taken back, because L1 has reverted them.
+    pub reverted: u64,
+    /// L1's batches that the replica does not have, oldest first.
+    pub batches: Vec<Posted>,
+}
+
+/// The newest batch of the replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its number; 0 for genesis.
+    pub number: u64,
+    /// Its header's hash.
+    pub hash: Hash,
+}
+
+/// A replica.
+#[derive(Debug)]
+pub struct Replica {
+    rpc: Rpc,
+    rollup: Pubkey,
+    store: Arc<Store>,
+    state: FullState,
+    head: Head,
+    totals: Totals,
+    batches: batches::Reader,
+    inbox: inbox::Reader,
+    /// The newest final batch for which everything before was forgotten.
+    forgotten: u64,
+}
+
+impl Replica {
+    /// The replica that `store` holds; a new rollup's where that is nothing.
+    pub fn open(rpc: Rpc, rollup: Pubkey, store: Arc<Store>) -> Result<Self, ReplicaError> {
+        let head = Head {
+            number: 0,
+            hash: genesis_hash(&rollup.to_bytes()),
+        };
+        let mut replica = Self {
+            batches: batches::Reader::new(rollup, None),
+            inbox: inbox::Reader::new(rollup, StateComponents::genesis().inbox),
+            rpc,
+            rollup,
+            store,
+            state: FullState::genesis(),
+            head,
+            totals: Totals::default(),
+            forgotten: 0,
+        };
+        replica.load()?;
+        let since = replica.posted_by(replica.head.number)?;
+        replica.batches = batches::Reader::new(rollup, since);
+        Ok(replica)
+    }
+
+    /// The newest batch of the replica.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Counts since genesis.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The state after the newest batch.
+    pub fn state(&self) -> &FullState {
+        &self.state
+    }
+
+    /// The node.
+    pub fn rpc(&self) -> &Rpc {
+        &self.rpc
+    }
+
+    /// Where it is kept.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Looks at L1: takes back what L1 has reverted, and says what is new.
+    pub async fn look(&mut self) -> Result<Look, ReplicaError> {
+        let chain = accounts::chain(&self.rpc, &self.rollup).await?;
+        let (store, head) = (&self.store, self.head);
+        let failed = Mutex::new(None);
+        let known = |number| {
+            let record = match number <= head.number {
+                true => store.batch(number).unwrap_or_else(|e| {
+                    failed.lock().unwrap_or_else(|e| e.into_inner()).replace(e);
+                    None
+                }),
+                false => None,
+            };
+            record.map(|record| record.header.hash())
+        };
+        let ahead = self.batches.read(&self.rpc, &chain, known).await;
+        if let Some(error) = failed.into_inner().unwrap_or_else(|e| e.into_inner()) {
+            return Err(error.into());
+        }
+        let ahead = ahead?;
+        let reverted = head.number - ahead.common;
+        if reverted > 0 {
+            self.take_back(ahead.common)?;
+        }
+        self.forget(chain.final_number.min(self.head.number))?;
+        let rollup = accounts::rollup(&self.rpc, &self.rollup).await?;
+        Ok(Look {
+            heads: Heads {
+                tip: chain.tip_number,
+                finalised: chain.final_number,
+                inbox: rollup.inbox_count,
+            },
+            reverted,
+            batches: ahead.batches,
+        })
+    }
+
+    /// Reads the messages that a batch consumes.
+    pub async fn read_inbox(&mut self, header: &Header) -> Result<(), ReplicaError> {
+        while self.inbox.next() < header.state.inbox.cursor {
+            let messages = self.inbox.read(&self.rpc).await?;
+            if messages.is_empty() {
+                // The node is behind the one that gave the batch.
+                return Err(inbox::InboxError::Missing {
+                    index: self.inbox.next(),
+                }
+                .into());
+            }
+            for message in messages {
+                self.state.push_message(message.message);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does the replica's next batch again, whose messages have been read. Blocks.
+    pub fn advance(&mut self, batch: Fetched, models: &Models) -> Result<Outcome, ReplicaError> {
+        let header = batch.posted.header;
+        let consumed = self.consumed(&header);
+        let (state, head) = (&mut self.state, &self.head);
+        let mut ran = Ran::default();
+        let mut result = replay(state, &head.hash, &header, &batch.data, |runs| {
+            ran = models.run(&header, runs)?;
+            Ok::<_, RunsError>(ran.roots.clone())
+        });
+        if ran.again < ran.runs && matches!(result, Err(Difference::TxRoot | Difference::State)) {
+            // What was not run was only somebody's word.
+            result = replay(state, &head.hash, &header, &batch.data, |runs| {
+                ran = models.run_all(runs)?;
+                Ok(ran.roots.clone())
+            });
+        }
+        match result {
+            Ok(replayed) => {
+                let models = self.keep(&batch, &replayed, &ran, consumed)?;
+                Ok(Outcome::Right(Right {
+                    header,
+                    runs: ran.runs,
+                    again: ran.again,
+                    models,
+                }))
+            }
+            Err(Difference::Outputs(e)) => Err(e.into()),
+            Err(Difference::Transaction {
+                fault: assay_ledger::transition::Fault::NoAccess(e),
+                ..
+            }) => Err(ReplicaError::State(e.to_string())),
+            Err(why) => Ok(Outcome::Wrong(Wrong { batch, why })),
+        }
+    }
+
+    /// The messages that a batch consumes, by index.
+    fn consumed(&self, header: &Header) -> Vec<(u64, Message)> {
+        let from = self.state.heads().inbox.cursor;
+        (from..header.state.inbox.cursor)
+            .filter_map(|index| Some((index, self.state.message(index)?.clone())))
+            .collect()
+    }
+
+    /// Makes the batch that the state has just done durable. The models that it changed.
+    fn keep(
+        &mut self,
+        batch: &Fetched,
+        replayed: &Replayed,
+        ran: &Ran,
+        messages: Vec<(u64, Message)>,
+    ) -> Result<Vec<(Hash, Hash)>, ReplicaError> {
+        let Posted {
+            header,
+            signature,
+            lamports,
+            bytes,
+            ..
+        } = batch.posted;
+        let number = header.number;
+        let changes = self.state.take_changes();
+        let leaves = changes.outbox.into_iter().map(|(index, leaf)| NewLeaf {
+            index,
+            batch: number,
+            position: replayed.sender(index),
+            leaf,
+        });
+        let record = BatchRecord {
+            header,
+            // At most the batch's records.
+            inferences: ran.runs as u32,
+        };
+        let accounts = changes.accounts.into_iter();
+        let roots = changes.models.iter();
+        let roots = roots.map(|(_, m)| (m.program_root, m.parameters_root));
+        let roots = roots.collect();
+        let models = changes.models.into_iter();
+        let commit = Commit {
+            accounts: accounts.map(|(i, a)| (number, i, a)).collect(),
+            models: models.map(|(i, m)| (number, i, m)).collect(),
+            messages,
+            outbox: leaves.collect(),
+            transactions: Vec::new(),
+            closed: vec![(record, batch.data.clone())],
+        };
+        self.state.start_batch();
+        self.head = Head {
+            number,
+            hash: header.hash(),
+        };
+        self.totals.transactions += u64::from(header.tx_count);
+        self.totals.inferences += ran.runs;
+        let step = L1Record {
+            order: 0,
+            step: L1Step::Post,
+            lamports,
+            bytes,
+        };
+        self.store.note_l1(number, signature.as_array(), step)?;
+        let progress = self.progress(&header);
+        self.store.commit(&commit, &progress)?;
+        Ok(roots)
+    }
+
+    fn progress(&mut self, last: &Header) -> Progress {
+        Progress {
+            number: self.head.number + 1,
+            parent: self.head.hash,
+            transactions: 0,
+            components: self.state.components(),
+            params: last.params,
+            totals: self.totals,
+        }
+    }
+
+    /// Goes back to batch `number`.
+    fn take_back(&mut self, number: u64) -> Result<(), ReplicaError> {
+        let Some(last) = self.store.batch(self.head.number)? else {
+            return Ok(());
+        };
+        let (hash, components) = match self.store.batch(number)? {
+            Some(record) => (record.header.hash(), record.header.state.next_batch()),
+            None => (
+                genesis_hash(&self.rollup.to_bytes()),
+                StateComponents::genesis(),
+            ),
+        };
+        let mut totals = self.totals;
+        for gone in number + 1..=self.head.number {
+            if let Some(record) = self.store.batch(gone)? {
+                totals.transactions -= u64::from(record.header.tx_count);
+                totals.inferences -= u64::from(record.inferences);
+            }
+        }
+        let progress = Progress {
+            number: number + 1,
+            parent: hash,
+            transactions: 0,
+            components,
+            params: last.header.params,
+            totals,
+        };
+        self.store
+            .replace(number, &components, &Commit::default(), &progress)?;
+        self.load()
+    }
+
+    /// The state and the head as the store has them.
+    fn load(&mut self) -> Result<(), ReplicaError> {
+        let Some(progress) = self.store.progress()? else {
+            return Ok(());
+        };
+        if progress.transactions != 0 {
+            return Err(ReplicaError::NotAReplica);
+        }
+        let tables = self.store.ledger()?;
+        let heads = StateHeads::from(&progress.components);
+        let mut state =
+            FullState::from_parts(&heads, tables.accounts, tables.models, tables.outbox)
+                .map_err(|e| ReplicaError::State(e.to_string()))?;
+        if state.components() != progress.components {
+            return Err(ReplicaError::State(
+                "the tables do not give the state root that was stored with them".into(),
+            ));
+        }
+        self.inbox = inbox::Reader::new(self.rollup, progress.components.inbox);
+        self.state = state;
+        self.totals = progress.totals;
+        self.head = Head {
+            number: progress.number - 1,
+            hash: progress.parent,
+        };
+        Ok(())
+    }
+
+    /// The transaction that posted batch `number` of the replica.
+    fn posted_by(&self, number: u64) -> Result<Option<Signature>, StoreError> {
+        let notes = self.store.l1(number)?;
+        let mut posts = notes.iter().rev();
+        let post = posts.find(|(_, note)| note.step == L1Step::Post);
+        Ok(post.map(|(signature, _)| Signature::from(*signature)))
+    }
+
+    /// Forgets what only batches need that are not final.
+    fn forget(&mut self, finalised: u64) -> Result<(), ReplicaError> {
+        if finalised <= self.forgotten {
+            return Ok(());
+        }
+        if let Some(record) = self.store.batch(finalised)? {
+            self.store
+                .forget(finalised, record.header.state.inbox.cursor)?;
+        }
+        self.batches.forget(finalised);
+        self.forgotten = finalised;
+        Ok(())
+    }
+}

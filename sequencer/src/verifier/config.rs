@@ -1,0 +1,57 @@
+//! The verifier's configuration.
+
+use crate::config::{Commitment, ExecutorChoice};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Configuration of `assay verifier`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VerifierConfig {
+    /// HTTP address of an L1 node; the client's if absent.
+    pub rpc_url: Option<String>,
+    /// Address of the rollup's account; the client's if absent.
+    pub rollup: Option<String>,
+    /// Where the replica and the blobs are kept.
+    pub data_dir: PathBuf,
+    /// What runs the models.
+    pub executor: ExecutorChoice,
+    /// The share of the models' runs that is done again.
+    pub sample: f64,
+    /// What chooses that share, 64 hex digits; random at every start if absent.
+    pub seed: Option<String>,
+    /// APIs that have the models' bytes; the client's `api` if there are none.
+    pub blobs: Vec<String>,
+    /// Where health and metrics are served; nowhere if absent.
+    pub listen: Option<SocketAddr>,
+    /// How settled a block must be before it is believed.
+    pub commitment: Commitment,
+    /// Milliseconds between two looks at L1.
+    pub poll_ms: u64,
+}
+
+impl VerifierConfig {
+    /// [`VerifierConfig::poll_ms`].
+    pub fn poll(&self) -> Duration {
+        Duration::from_millis(self.poll_ms)
+    }
+}
+
+impl Default for VerifierConfig {
+    fn default() -> Self {
+        Self {
+            rpc_url: None,
+            rollup: None,
+            data_dir: PathBuf::from("assay-verifier"),
+            executor: ExecutorChoice::Auto,
+            sample: 1.0,
+            seed: None,
+            blobs: Vec::new(),
+            listen: None,
+            commitment: Commitment::Confirmed,
+            poll_ms: 400,
+        }
+    }
+}
