@@ -4,6 +4,7 @@
 //! * [`svm`]: a Solana chain in this process (LiteSVM), with the wire limits it does not check
 //! * [`rollup`]: a rollup on it, and every instruction of the settlement program
 //! * [`batch`]: batches with valid headers
+//! * [`demands`]: every instruction of a demand, and a batch that names blobs
 //! * [`disputes`]: every instruction of a dispute, and an asserter with trees made by hand
 //! * [`outbox`]: an outbox tree with paths
 //! * [`bridge`], [`escrow`]: every instruction of these programs
@@ -13,6 +14,7 @@
 
 pub mod batch;
 pub mod bridge;
+pub mod demands;
 pub mod disputes;
 pub mod escrow;
 pub mod outbox;

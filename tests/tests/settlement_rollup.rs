@@ -72,6 +72,7 @@ fn refuses_values_out_of_range() {
         ("a share over the whole", |c| {
             c.params.sequencer_share = 10_001
         }),
+        ("a model callable at once", |c| c.params.model_delay = 0),
         ("no clock", |c| c.params.clock = 0),
         ("a clock that never runs out", |c| {
             c.params.clock = 1 << 32;

@@ -2,7 +2,7 @@
 
 use solana_pubkey::Pubkey;
 
-pub use settlement::seeds::{chain, dispute, inbox_page, rollup, sender, sequencer};
+pub use settlement::seeds::{chain, demand, dispute, inbox_page, rollup, sender, sequencer};
 
 /// Where batch `number`'s data of sequencer `key` is put together.
 pub fn batch_data(key: &Pubkey, number: u64) -> Pubkey {

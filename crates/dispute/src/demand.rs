@@ -21,15 +21,24 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Pieces of a demand, at most: one bit each.
 pub const MAX_PIECES: u8 = 64;
-/// Lamports that an answer earns for a piece, at the demander's cost. A piece that does not fit a
-/// transaction takes six of legacy size at 5,000 lamports each: a buffer is opened, written three
-/// times, used and closed.
+/// Lamports that an answer earns for a piece where nothing else is open, at the demander's cost. A
+/// piece that does not fit a transaction takes six of legacy size at 5,000 lamports each: a buffer is
+/// opened, written three times, used and closed.
 pub const PIECE_FEE: u64 = 30_000;
+/// Open demands and disputes over the batch that raise the fee by as much again.
+pub const FEE_STEP: u32 = 8;
 
-/// Lamports that a demand for so many pieces puts at stake: what a dispute does, or what answers
-/// earn if that is more. What they do not earn is returned.
-pub const fn bond(dispute_bond: u64, pieces: u8) -> u64 {
-    let fees = PIECE_FEE.saturating_mul(pieces as u64);
+/// Lamports that an answer earns for a piece of a demand that is opened while so many others, and
+/// disputes, are open over the batch. It rises, so that who would have its opponent drown in demands pays with
+/// the square of their number, and who demands one piece among them pays little more.
+pub const fn fee(open: u32) -> u64 {
+    PIECE_FEE + PIECE_FEE * (open as u64) / FEE_STEP as u64
+}
+
+/// Lamports that a demand for so many pieces at this fee puts at stake: what a dispute does, or what
+/// answers earn if that is more. What they do not earn is returned.
+pub const fn bond(dispute_bond: u64, fee: u64, pieces: u8) -> u64 {
+    let fees = fee.saturating_mul(pieces as u64);
     if dispute_bond > fees {
         dispute_bond
     } else {

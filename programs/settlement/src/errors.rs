@@ -1,8 +1,11 @@
 //! What the program refuses, and what to do about it.
 
 use anchor_lang::prelude::*;
+use assay_dispute::demand::{NoAnswer, NoDemand};
 use assay_dispute::descent::DescentError;
 use assay_dispute::game::Refused;
+use assay_dispute::prove::NotProven;
+use assay_dispute::step::ProofError;
 
 /// Errors of the settlement program.
 #[error_code]
@@ -69,7 +72,7 @@ pub enum SettlementError {
     #[msg("The chunks do not fit: each is 928 bytes but the data's last, none past the end")]
     ChunkOutOfRange,
     /// Called by another program.
-    #[msg("write_chunks must be an instruction of the transaction itself, not called by a program")]
+    #[msg("This must be an instruction of the transaction itself, not called by a program")]
     InnerInstruction,
     /// A chunk was not written.
     #[msg("A chunk is missing: write every chunk before sealing")]
@@ -246,6 +249,104 @@ pub enum SettlementError {
     /// Not a move.
     #[msg("The buffer does not hold the borsh encoding of a move and nothing else")]
     NotAMove,
+
+    // Proofs
+    /// It does not parse.
+    #[msg("The proof is malformed: it ends early, goes on too long, or holds a value out of range")]
+    ProofMalformed,
+    /// It does not open.
+    #[msg(
+        "The proof does not open what it is about, or a message is not L1's: pass its inbox page"
+    )]
+    ProofOpening,
+    /// It shows nothing.
+    #[msg("The proof shows that the asserter is right")]
+    NothingWrong,
+    /// Another rollup's page.
+    #[msg("The inbox page is another rollup's")]
+    ForeignPage,
+
+    // Demands
+    /// The first third is over.
+    #[msg("The first third of the batch's window has passed: nothing can be demanded any more")]
+    DemandTooLate,
+    /// Not what the argument should be.
+    #[msg("This is not the borsh encoding of assay_dispute::demand::Named")]
+    NotNamed,
+    /// Not the batch's.
+    #[msg("The transaction does not open in the batch")]
+    DemandTransaction,
+    /// Without blobs.
+    #[msg("The transaction deploys or updates no model, or failed")]
+    NamesNothing,
+    /// Another model.
+    #[msg("The updated model does not open in the state after the batch, or has another program")]
+    DemandModel,
+    /// No such pieces.
+    #[msg("There are no such pieces, or none or more than 64 at once")]
+    NoSuchPieces,
+    /// Another rollup's demand.
+    #[msg("The demand is on a batch of another rollup")]
+    ForeignDemand,
+    /// It is answered, or settled.
+    #[msg("The demand is over")]
+    DemandOver,
+    /// The batch is dead.
+    #[msg("The batch was reverted: resolve the demand to get what was put down back")]
+    DemandMoot,
+    /// The second third is over.
+    #[msg("The second third of the batch's window has passed: nothing can be answered any more")]
+    AnswerTooLate,
+    /// Not what the argument should be.
+    #[msg("This is not the borsh encoding of assay_dispute::demand::Answer")]
+    NotAnAnswer,
+    /// Not that piece.
+    #[msg("The piece was not demanded, or has been answered")]
+    PieceNotWanted,
+    /// Another kind of piece.
+    #[msg("The answer is for another kind of piece")]
+    OtherPiece,
+    /// It does not open.
+    #[msg("The piece does not open in what the batch names")]
+    PieceOpening,
+    /// Somebody else.
+    #[msg("What is left of a demand goes to who opened it: pass that account")]
+    NotTheDemander,
+    /// It is not over.
+    #[msg("The demand is not over: it must be answered, timed out or resolved first")]
+    DemandOpen,
+}
+
+impl From<NotProven> for SettlementError {
+    fn from(not: NotProven) -> Self {
+        match not {
+            NotProven::Refused(refused) => refused.into(),
+            NotProven::Proof(ProofError::Malformed) => Self::ProofMalformed,
+            NotProven::Proof(ProofError::Opening(_)) => Self::ProofOpening,
+            NotProven::Right => Self::NothingWrong,
+        }
+    }
+}
+
+impl From<NoDemand> for SettlementError {
+    fn from(no: NoDemand) -> Self {
+        match no {
+            NoDemand::Transaction => Self::DemandTransaction,
+            NoDemand::NamesNothing => Self::NamesNothing,
+            NoDemand::Model => Self::DemandModel,
+            NoDemand::Pieces => Self::NoSuchPieces,
+        }
+    }
+}
+
+impl From<NoAnswer> for SettlementError {
+    fn from(no: NoAnswer) -> Self {
+        match no {
+            NoAnswer::NotWanted => Self::PieceNotWanted,
+            NoAnswer::Kind => Self::OtherPiece,
+            NoAnswer::Opening => Self::PieceOpening,
+        }
+    }
 }
 
 impl From<Refused> for SettlementError {

@@ -1,11 +1,13 @@
 //! Events: all that an indexer needs beside the instructions' own data.
 //!
 //! The payload of a message and the chunks of a batch are in the data of `enqueue` and
-//! `write_chunks`; what a move of a dispute reveals, claims or proves is in the data of its
-//! instruction, or in that of the `write_buffer`s to the buffer that the event names. Logs can be truncated by whoever sends the transaction, so nothing that
-//! correctness depends on is read from an event.
+//! `write_chunks`; what a move of a dispute reveals, claims or proves, and what answers a demand, is in the
+//! data of its instruction, or in that of the `write_buffer`s to the buffer that the event names. Logs
+//! can be truncated by whoever sends the transaction, so nothing that correctness depends on is read from
+//! an event.
 
-use crate::game::{MoveKind, Party, Reason, StageKind};
+use crate::demand::Pieces;
+use crate::game::{MoveKind, Party, ProgramHead, Reason, StageKind};
 use crate::header::BatchHeader;
 use crate::state::Config;
 use anchor_lang::prelude::*;
@@ -260,4 +262,80 @@ pub struct DisputeClosed {
     pub rollup: Pubkey,
     /// The dispute's account.
     pub dispute: Pubkey,
+}
+
+/// Pieces of a blob that a batch names were demanded.
+#[event]
+pub struct DemandOpened {
+    /// The rollup.
+    pub rollup: Pubkey,
+    /// The demand's account.
+    pub demand: Pubkey,
+    /// Who opened it.
+    pub demander: Pubkey,
+    /// The batch's sequencer.
+    pub asserter: Pubkey,
+    /// The batch.
+    pub number: u64,
+    /// Its header's hash.
+    pub hash: [u8; 32],
+    /// The program that it names, or that its parameters are for.
+    pub program: ProgramHead,
+    /// Root of the parameters that it names.
+    pub parameters_root: [u8; 32],
+    /// What is demanded.
+    pub pieces: Pieces,
+    /// Lamports that the demander put down.
+    pub bond: u64,
+    /// Lamports of them that each answer earns.
+    pub fee: u64,
+    /// The first slot in which nothing may be answered any more.
+    pub answer_end: u64,
+}
+
+/// A piece of a demand was answered.
+#[event]
+pub struct PieceAnswered {
+    /// The rollup.
+    pub rollup: Pubkey,
+    /// The demand's account.
+    pub demand: Pubkey,
+    /// Which of the pieces, from 0.
+    pub place: u8,
+    /// Who answered.
+    pub answerer: Pubkey,
+    /// The buffer whose contents are the answer; none if it is in the instruction's data.
+    pub buffer: Option<Pubkey>,
+    /// Lamports earned.
+    pub fee: u64,
+    /// A bit for each piece that is not answered; at 0 the demand is over.
+    pub left: u64,
+}
+
+/// A demand ended without an answer, or its batch was dead.
+#[event]
+pub struct DemandSettled {
+    /// The rollup.
+    pub rollup: Pubkey,
+    /// The demand's account.
+    pub demand: Pubkey,
+    /// The batch.
+    pub number: u64,
+    /// Its header's hash.
+    pub hash: [u8; 32],
+    /// Whether the batch was lost by it; if not, it was dead already.
+    pub unanswered: bool,
+    /// Lamports that are the demander's now.
+    pub payout: u64,
+}
+
+/// A demand's account was closed.
+#[event]
+pub struct DemandClosed {
+    /// The rollup.
+    pub rollup: Pubkey,
+    /// The demand's account.
+    pub demand: Pubkey,
+    /// Lamports that its demander was paid, beside the rent.
+    pub payout: u64,
 }

@@ -6,7 +6,7 @@
 
 use crate::header::BatchHeader;
 use anchor_lang::prelude::*;
-use assay_dispute::{Side, game};
+use assay_dispute::{Side, game, prove};
 use assay_ledger::ProgramHeader;
 use assay_ledger::result::TxResult;
 
@@ -111,6 +111,26 @@ pub enum MoveKind {
     RevealChunk,
 }
 
+/// What a proof shows.
+#[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofKind {
+    /// A record of the batch's data is malformed, or the revealed leaf is not made of it.
+    Data {
+        /// The record.
+        index: u32,
+    },
+    /// A deployed program is malformed.
+    Program,
+    /// The last of the posted states is not the batch's.
+    End,
+    /// The transaction before the state leads to another.
+    State,
+    /// The output is another than the value that the program names.
+    Output,
+    /// An element of the chunk is another.
+    Element,
+}
+
 /// A stage of the game.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StageKind {
@@ -202,6 +222,32 @@ impl From<&game::Claim> for ClaimKind {
             },
             game::Claim::Execution => Self::Execution,
             game::Claim::Outputs => Self::Outputs,
+        }
+    }
+}
+
+impl From<ProofKind> for prove::ProofKind {
+    fn from(kind: ProofKind) -> Self {
+        match kind {
+            ProofKind::Data { index } => Self::Data { index },
+            ProofKind::Program => Self::Program,
+            ProofKind::End => Self::End,
+            ProofKind::State => Self::State,
+            ProofKind::Output => Self::Output,
+            ProofKind::Element => Self::Element,
+        }
+    }
+}
+
+impl From<prove::ProofKind> for ProofKind {
+    fn from(kind: prove::ProofKind) -> Self {
+        match kind {
+            prove::ProofKind::Data { index } => Self::Data { index },
+            prove::ProofKind::Program => Self::Program,
+            prove::ProofKind::End => Self::End,
+            prove::ProofKind::State => Self::State,
+            prove::ProofKind::Output => Self::Output,
+            prove::ProofKind::Element => Self::Element,
         }
     }
 }

@@ -4,7 +4,9 @@
 //! * [`instructions`]: one file each; what each needs and does is said at [`settlement`]
 //! * [`state`]: the accounts
 //! * [`seeds`]: their addresses
-//! * [`header`]: a batch's header as an argument; [`game`]: what a dispute's moves hold
+//! * [`header`]: a batch's header as an argument; [`game`]: what a dispute's moves hold; [`demand`]: what is
+//!   demanded
+//! * [`heap`]: memory for large proofs
 //! * [`events`], [`errors`], [`constants`]
 //!
 //! What a batch means is `assay-ledger`'s business, what is committed to `assay-tensor`'s, how a
@@ -15,10 +17,12 @@
 #![allow(missing_docs)] // Anchor's macros generate public items without documentation.
 
 pub mod constants;
+pub mod demand;
 pub mod errors;
 pub mod events;
 pub mod game;
 pub mod header;
+pub mod heap;
 pub mod instructions;
 pub mod seeds;
 pub mod state;
@@ -26,7 +30,8 @@ pub mod state;
 use anchor_lang::prelude::*;
 
 use assay_dispute::game::Move;
-use game::{ClaimKind, LeafResult, RunClaim};
+use demand::Pieces;
+use game::{ClaimKind, LeafResult, ProofKind, RunClaim};
 use header::BatchHeader;
 use instructions::*;
 use state::Config;
@@ -346,6 +351,25 @@ pub mod settlement {
         PlayFromBuffer::handler(ctx, state)
     }
 
+    /// Challenger: ends the dispute by showing that the asserter is wrong.
+    ///
+    /// Accounts: `challenger` (signer), `court` (those of `time_out`), and `page` (the inbox page with the
+    /// message that the disputed transaction consumes, unless it consumes none).
+    ///
+    /// Requirements: the batch is live; it is the challenger's turn, in time, in a stage that such
+    /// proofs belong to ([`assay_dispute::prove`]); the proof convinces.
+    ///
+    /// Steps: those of `time_out` where the challenger wins. A large proof needs more heap than the
+    /// default: ask for it in the same transaction ([`heap`]).
+    pub fn prove(ctx: Context<Prove>, kind: ProofKind, proof: Vec<u8>) -> Result<()> {
+        Prove::handler(ctx, kind, &proof)
+    }
+
+    /// The same with the proof in `buffer`, the challenger's.
+    pub fn prove_from_buffer(ctx: Context<ProveFromBuffer>, kind: ProofKind) -> Result<()> {
+        ProveFromBuffer::handler(ctx, kind)
+    }
+
     /// Ends a dispute against the side whose clock has run out.
     ///
     /// Accounts: `court` (`rollup`, `chain`, `sequencer` of the batch, `dispute`, `incinerator`).
@@ -396,6 +420,90 @@ pub mod settlement {
         CloseDispute::handler(ctx)
     }
 
+    /// Demands pieces of a blob that a pending batch names.
+    ///
+    /// Accounts: `demander` (signer, pays), `rollup`, `chain`, `demand` (created), system program.
+    ///
+    /// Requirements: the header is that of a live batch, of whose window the first third has not passed.
+    /// `named` (borsh of [`assay_dispute::demand::Named`]) opens a deployment or an update in the batch,
+    /// and the pieces exist.
+    ///
+    /// Steps: takes what the answers will earn, and at least what a dispute puts at stake; from now
+    /// on the batch does not become final.
+    pub fn open_demand(
+        ctx: Context<OpenDemand>,
+        id: u64,
+        header: BatchHeader,
+        pieces: Pieces,
+        named: Vec<u8>,
+    ) -> Result<()> {
+        OpenDemand::handler(ctx, id, &header, pieces, &named)
+    }
+
+    /// The same with `named` in `buffer`, the demander's.
+    pub fn open_demand_from_buffer(
+        ctx: Context<OpenDemandFromBuffer>,
+        id: u64,
+        header: BatchHeader,
+        pieces: Pieces,
+    ) -> Result<()> {
+        OpenDemandFromBuffer::handler(ctx, id, &header, pieces)
+    }
+
+    /// Answers piece number `place` of those demanded.
+    ///
+    /// Accounts: `answerer` (signer, paid), `chain`, `demand`.
+    ///
+    /// Requirements: it is an instruction of the transaction itself; the batch is live, and of its window
+    /// the second third has not passed; the piece was not answered. `answer` (borsh of
+    /// [`assay_dispute::demand::Answer`]) opens in what the batch names.
+    ///
+    /// Steps: pays the answerer. With the last piece the demand is over and no longer holds the
+    /// batch back.
+    pub fn answer(ctx: Context<AnswerDemand>, place: u8, answer: Vec<u8>) -> Result<()> {
+        AnswerDemand::handler(ctx, place, &answer)
+    }
+
+    /// The same with the answer in `buffer`, the answerer's.
+    pub fn answer_from_buffer(ctx: Context<AnswerFromBuffer>, place: u8) -> Result<()> {
+        AnswerFromBuffer::handler(ctx, place)
+    }
+
+    /// Takes down a batch of whose blobs a piece was demanded and not answered.
+    ///
+    /// Accounts: `rollup`, `chain`, `sequencer` of the batch, `demand`, `incinerator`. Nobody signs.
+    ///
+    /// Requirements: the batch is live, of its window the second third has passed, and a piece is not
+    /// answered.
+    ///
+    /// Steps: makes the batch's parent the tip, slashes the batch's slice of the sequencer's bond, burns
+    /// half of it and gives the demander the rest.
+    pub fn time_out_demand(ctx: Context<TimeOutDemand>) -> Result<()> {
+        TimeOutDemand::handler(ctx)
+    }
+
+    /// Gives up a demand on a dead batch.
+    ///
+    /// Accounts: `chain`, `demand`. Nobody signs.
+    ///
+    /// Requirements: the demand is not over, and its batch was reverted by something else.
+    ///
+    /// Steps: what is left of what was put down is the demander's again.
+    pub fn resolve_demand(ctx: Context<ResolveDemand>) -> Result<()> {
+        ResolveDemand::handler(ctx)
+    }
+
+    /// Closes a demand and pays its demander.
+    ///
+    /// Accounts: `demand` (closed), `demander` (gets all its lamports). Nobody signs.
+    ///
+    /// Requirements: the demand is over.
+    ///
+    /// Steps: pays what was put down and not earned by answers, what was won, and the rent.
+    pub fn close_demand(ctx: Context<CloseDemand>) -> Result<()> {
+        CloseDemand::handler(ctx)
+    }
+
     /// Takes a client-created account into use as a buffer of `len` bytes.
     ///
     /// Accounts: `owner` (signer), `buffer` (owned by this program, all zero, of
@@ -412,7 +520,8 @@ pub mod settlement {
     ///
     /// Accounts: `owner` (signer), `buffer`.
     ///
-    /// Requirements: the buffer is the owner's, and the bytes do not go past its end.
+    /// Requirements: it is an instruction of the transaction itself, so that what a move or an answer
+    /// says can be read; the buffer is the owner's, and the bytes do not go past its end.
     ///
     /// Steps: writes them. In any order, and as often as one likes.
     pub fn write_buffer(ctx: Context<WriteBuffer>, offset: u32, bytes: Vec<u8>) -> Result<()> {

@@ -7,6 +7,7 @@
 //! | sequencer | `"sequencer"`, rollup, key |
 //! | inbox page | `"inbox"`, rollup, page (u64, little endian) |
 //! | dispute | `"dispute"`, rollup, challenger, id (u64, little endian) |
+//! | demand | `"demand"`, rollup, demander, id (u64, little endian) |
 //! | batch data | none: created by the client with seed from the sequencer's key, see [`data_seed`] |
 //! | buffer | none: created by the client with seed from the owner's key, see [`buffer_seed`] |
 //! | a program's sender of messages | `"sender"`, rollup; of the bridge or the escrow, not of this program |
@@ -23,6 +24,8 @@ pub const SEQUENCER: &[u8] = b"sequencer";
 pub const INBOX: &[u8] = b"inbox";
 /// Of a dispute.
 pub const DISPUTE: &[u8] = b"dispute";
+/// Of a demand.
+pub const DEMAND: &[u8] = b"demand";
 /// Of the signer by which the bridge and the escrow send messages.
 pub const SENDER: &[u8] = b"sender";
 
@@ -52,6 +55,16 @@ pub fn dispute(rollup: &Pubkey, challenger: &Pubkey, id: u64) -> Pubkey {
         DISPUTE,
         rollup.as_ref(),
         challenger.as_ref(),
+        &id.to_le_bytes(),
+    ])
+}
+
+/// Address of demand `id` of `demander`.
+pub fn demand(rollup: &Pubkey, demander: &Pubkey, id: u64) -> Pubkey {
+    find(&[
+        DEMAND,
+        rollup.as_ref(),
+        demander.as_ref(),
         &id.to_le_bytes(),
     ])
 }

@@ -3,6 +3,7 @@
 use super::{SYSTEM, instruction};
 use crate::pda;
 use assay_dispute::game::Move;
+use assay_dispute::prove::ProofKind;
 use assay_ledger::header::Header;
 use settlement::constants::INCINERATOR;
 use settlement::state::Buffer;
@@ -97,6 +98,47 @@ pub fn play_from_buffer(
             buffer: *buffer,
         },
         data::PlayFromBuffer { state },
+    )
+}
+
+/// Brings a proof of `challenger` in a dispute over a batch of `sequencer`. `page` is the inbox page
+/// with the message that the disputed transaction consumes, if it consumes one.
+pub fn prove(
+    rollup: &Pubkey,
+    dispute: &Pubkey,
+    challenger: &Pubkey,
+    sequencer: &Pubkey,
+    page: Option<u64>,
+    kind: ProofKind,
+    proof: Vec<u8>,
+) -> Instruction {
+    instruction(
+        ID,
+        prove_accounts(rollup, dispute, challenger, sequencer, page),
+        data::Prove {
+            kind: kind.into(),
+            proof,
+        },
+    )
+}
+
+/// The same with the proof in the challenger's `buffer`.
+pub fn prove_from_buffer(
+    rollup: &Pubkey,
+    dispute: &Pubkey,
+    challenger: &Pubkey,
+    sequencer: &Pubkey,
+    page: Option<u64>,
+    kind: ProofKind,
+    buffer: &Pubkey,
+) -> Instruction {
+    instruction(
+        ID,
+        accounts::ProveFromBuffer {
+            prove: prove_accounts(rollup, dispute, challenger, sequencer, page),
+            buffer: *buffer,
+        },
+        data::ProveFromBuffer { kind: kind.into() },
     )
 }
 
@@ -200,6 +242,20 @@ fn play_accounts(rollup: &Pubkey, dispute: &Pubkey, player: &Pubkey) -> accounts
         player: *player,
         chain: pda::chain(rollup),
         dispute: *dispute,
+    }
+}
+
+fn prove_accounts(
+    rollup: &Pubkey,
+    dispute: &Pubkey,
+    challenger: &Pubkey,
+    sequencer: &Pubkey,
+    page: Option<u64>,
+) -> accounts::Prove {
+    accounts::Prove {
+        challenger: *challenger,
+        court: court(rollup, dispute, sequencer),
+        page: page.map(|page| pda::inbox_page(rollup, page)),
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! * [`settlement`]: sequencers, batches, the inbox
 //! * [`disputes`]: disputes and buffers
+//! * [`demands`]: demands for the blobs that a batch names
 //! * [`bridge`]: deposits and withdrawals
 //! * [`escrow`]: jobs paid on L1
 
 pub mod bridge;
+pub mod demands;
 pub mod disputes;
 pub mod escrow;
 pub mod settlement;

@@ -229,9 +229,22 @@ fn a_third_each_to_demand_to_answer_and_to_dispute() {
 
 #[test]
 fn a_demand_costs_at_most_its_bond() {
-    assert_eq!(bond(1, 1), PIECE_FEE);
-    assert_eq!(bond(1_000_000_000, MAX_PIECES), 1_000_000_000);
-    assert_eq!(bond(1, MAX_PIECES), 64 * PIECE_FEE);
+    assert_eq!(bond(1, PIECE_FEE, 1), PIECE_FEE);
+    assert_eq!(bond(1_000_000_000, PIECE_FEE, MAX_PIECES), 1_000_000_000);
+    assert_eq!(bond(1, PIECE_FEE, MAX_PIECES), 64 * PIECE_FEE);
+}
+
+/// Ten thousand pieces to drown in cost over ten times what as many alone would, and one among them less
+/// than a thousandth of that.
+#[test]
+fn the_fee_rises_with_what_is_open() {
+    assert_eq!((fee(0), fee(1), fee(8)), (30_000, 33_750, 60_000));
+    let open = 10_000 / u32::from(MAX_PIECES);
+    let flood: u64 = (0..open)
+        .map(|open| fee(open) * u64::from(MAX_PIECES))
+        .sum();
+    assert!(flood > 10 * 10_000 * PIECE_FEE && fee(open) * 1_000 < flood);
+    assert!(fee(u32::MAX) > PIECE_FEE);
 }
 
 #[test]

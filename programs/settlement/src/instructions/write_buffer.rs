@@ -1,5 +1,6 @@
 //! Writes bytes into a buffer.
 
+use super::top_level;
 use crate::errors::SettlementError;
 use crate::state::Buffer;
 use anchor_lang::prelude::*;
@@ -17,6 +18,8 @@ pub struct WriteBuffer<'info> {
 impl WriteBuffer<'_> {
     /// See [`crate::settlement::write_buffer`].
     pub fn handler(ctx: Context<Self>, offset: u32, bytes: Vec<u8>) -> Result<()> {
+        // What a buffer's move or answer says, the other side must be able to read.
+        top_level()?;
         let mut account = ctx.accounts.buffer.as_ref().try_borrow_mut_data()?;
         let place = Buffer::bytes_mut(&mut account)?
             .get_mut(offset as usize..)

@@ -1,14 +1,13 @@
 //! Hashes chunks of a batch's data into their places.
 //!
 //! The bytes themselves stay in the instruction's data, which is where a verifier reads them. So this
-//! must be an instruction of the transaction itself: what one program tells another is an inner
-//! instruction, which not every archive of the chain keeps, and a batch whose bytes nobody can find
-//! could not be disputed.
+//! must be an instruction of the transaction itself ([`super::top_level`]): a batch whose bytes nobody
+//! can find could not be disputed.
 
+use super::top_level;
 use crate::errors::SettlementError;
 use crate::state::BatchData;
 use anchor_lang::prelude::*;
-use anchor_lang::solana_program::instruction::{TRANSACTION_LEVEL_STACK_HEIGHT, get_stack_height};
 
 /// Accounts of `write_chunks`.
 #[derive(Accounts)]
@@ -22,11 +21,7 @@ pub struct WriteChunks<'info> {
 
 impl WriteChunks<'_> {
     fn validate(&self) -> Result<()> {
-        require_eq!(
-            get_stack_height(),
-            TRANSACTION_LEVEL_STACK_HEIGHT,
-            SettlementError::InnerInstruction
-        );
+        top_level()?;
         require!(!self.data.load()?.is_sealed(), SettlementError::DataSealed);
         Ok(())
     }

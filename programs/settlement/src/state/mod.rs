@@ -5,6 +5,7 @@
 pub mod batch_data;
 pub mod buffer;
 pub mod chain;
+pub mod demand;
 pub mod dispute;
 pub mod inbox_page;
 pub mod rollup;
@@ -13,6 +14,7 @@ pub mod sequencer;
 pub use batch_data::BatchData;
 pub use buffer::Buffer;
 pub use chain::{BatchSlot, Chain};
+pub use demand::Demand;
 pub use dispute::Dispute;
 pub use inbox_page::{InboxEntry, InboxPage};
 pub use rollup::{Config, Params, Rollup};

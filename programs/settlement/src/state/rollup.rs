@@ -18,7 +18,8 @@ pub struct Params {
     pub max_records: u32,
     /// Bytes of data that a batch may have.
     pub max_data: u32,
-    /// Batches after which a deployed or updated model is callable.
+    /// Batches after which a deployed or updated model is callable, at least one. The ledger's transition
+    /// refuses calls before, so that a batch with one falls to a state step proof.
     pub model_delay: u64,
     /// The sequencer's share of each price, in basis points.
     pub sequencer_share: u16,
@@ -103,6 +104,8 @@ impl Config {
             && p.max_units >= 1
             && p.max_records >= 1
             && (1..=MAX_DATA).contains(&p.max_data)
+            // What a batch names can be demanded before anything has run on it.
+            && p.model_delay >= 1
             && p.sequencer_share <= BASIS_POINTS
             && p.clock >= 1
             && (1..=p.clock).contains(&p.extension)
