@@ -26,6 +26,8 @@ pub struct Config {
     pub executor: ExecutorChoice,
     /// When a batch is closed.
     pub batch: BatchLimits,
+    /// What this sequencer runs.
+    pub models: ModelLimits,
     /// How batches go to L1.
     pub l1: L1Config,
     /// Limits of the HTTP API.
@@ -45,6 +47,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8600)),
             executor: ExecutorChoice::Auto,
             batch: BatchLimits::default(),
+            models: ModelLimits::default(),
             l1: L1Config::default(),
             api: ApiLimits::default(),
             dev: false,
@@ -108,6 +111,30 @@ impl Default for BatchLimits {
             units: i64::MAX as u64,
             age_ms: 10_000,
             micro_batch: 512,
+        }
+    }
+}
+
+/// The most that one run of a model may take here, below what the rollup permits. Requests for
+/// more are refused, jobs of L1 declined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelLimits {
+    /// Work units. Nothing else is executed meanwhile.
+    pub units: u64,
+    /// Bytes of parameters, inputs and all values.
+    pub memory: u64,
+    /// Bytes of outputs.
+    pub output_bytes: u64,
+}
+
+impl Default for ModelLimits {
+    fn default() -> Self {
+        Self {
+            // Twenty seconds at the speed that verifiers are expected to have.
+            units: 20_000_000_000,
+            memory: 1 << 30,
+            output_bytes: 16 << 20,
         }
     }
 }

@@ -71,6 +71,8 @@ pub struct Metrics {
     pub transactions: Counter,
     /// Transactions that ran a model.
     pub inferences: Counter,
+    /// Runs of models, whatever became of what they gave.
+    pub runs: Counter,
     /// Times that batches were built again because L1 took them no more.
     pub rebuilds: Counter,
     /// Requests per micro-batch.
@@ -103,6 +105,7 @@ impl Default for Metrics {
         };
         let transactions = counter("transactions", "L2 transactions made durable");
         let inferences = counter("inferences", "L2 transactions that ran a model");
+        let runs = counter("runs", "Runs of models, whatever became of them");
         let rebuilds = counter("rebuilds", "Times that unposted batches were built again");
         let l1_lamports = counter("l1_lamports", "Lamports spent on L1 for batches");
         let l1_bytes = counter("l1_bytes", "Bytes of transactions sent to L1 for batches");
@@ -138,6 +141,7 @@ impl Default for Metrics {
             refused,
             transactions,
             inferences,
+            runs,
             rebuilds,
             micro_batch,
             queue,

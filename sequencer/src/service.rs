@@ -66,6 +66,7 @@ impl Service {
             },
             limits: config.batch.clone(),
             executor: config.executor,
+            models: config.models.clone(),
             queue: config.api.queue,
         };
         let data_dir = config.data_dir.clone();

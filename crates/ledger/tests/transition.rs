@@ -13,7 +13,8 @@ use assay_ledger::state::{
 use assay_ledger::store::FullState;
 use assay_ledger::transaction::{Destination, Transaction};
 use assay_ledger::transition::{
-    Env, Fault, Heads, Invalid, NoAccess, Refused, StateAccess, apply, apply_root, apply_with, ship,
+    Env, Fault, Heads, Invalid, NoAccess, Refused, StateAccess, apply, apply_root, apply_with,
+    job_run, ship,
 };
 use assay_ledger::{Key, ProgramHeader, SOL};
 use assay_tensor::commit::input_root;
@@ -32,8 +33,15 @@ fn nonce(state: &FullState, i: u8, mint: Key) -> u64 {
 }
 
 fn inbox(state: &mut FullState, env: &Env, message: Message) -> TxResult {
+    let units = state.heads().units;
+    let run = job_run(&mut state.clone(), env, units, &message).unwrap();
     state.push_message(message);
-    apply(state, env, &Transaction::Inbox, [5; 32]).unwrap()
+    let result = apply(state, env, &Transaction::Inbox, [5; 32]).unwrap();
+    // What is said before is what happens.
+    let ran = run.map(|run| (run.model.program_root, input_root(&run.input)));
+    let did = result.program_root != [0; 32];
+    assert_eq!(ran, did.then_some((result.program_root, result.input_root)));
+    result
 }
 
 fn job(model: u32, max_price: u64, output_bytes: u32, input: usize) -> Message {
@@ -805,6 +813,8 @@ fn a_full_state_fails_and_loses_nothing() {
     // A job that cannot be answered is consumed; L1 refunds it, long after its deadline.
     let mut crowded = Crowded(small(), outbox, None);
     crowded.0.push_message(job(0, 100, 40, DIGITS));
+    let message = crowded.read_message().unwrap().unwrap();
+    assert_eq!(job_run(&mut crowded, &env, 0, &message), Ok(None));
     let result = apply(&mut crowded, &env, &Transaction::Inbox, [5; 32]).unwrap();
     assert_eq!(result, TxResult::plain(Status::OutboxFull));
 }

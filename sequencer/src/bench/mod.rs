@@ -6,7 +6,7 @@
 pub mod http;
 pub mod pipeline;
 
-use crate::config::{BatchLimits, ExecutorChoice};
+use crate::config::{BatchLimits, ExecutorChoice, ModelLimits};
 use crate::engine::admission::admit;
 use crate::engine::rig::{Options as RigOptions, Rig};
 use anyhow::{Context, Result, ensure};
@@ -54,6 +54,7 @@ impl World {
             },
             limits: BatchLimits::default(),
             executor,
+            models: ModelLimits::default(),
             queue: usize::MAX >> 8,
         };
         let path = dir.path().to_owned();

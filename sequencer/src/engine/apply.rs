@@ -2,22 +2,23 @@
 //! the next transaction has no room, everything gathered for one commit.
 
 use super::admission::Admitted;
-use super::execute::{ModelKey, Ran};
+use super::caps;
+use super::execute::{ModelKey, NoRun, Ran, key};
 use super::refusal::Refused;
 use super::{Answer, EngineFailure, Placed};
 use crate::batcher::OpenBatch;
+use crate::config::ModelLimits;
 use crate::metrics::{Metrics, Stage};
 use crate::store::commit::{Commit, NewLeaf};
 use crate::store::records::TxRecord;
 use assay_ledger::Hash;
-use assay_ledger::inbox::{Job, Message, MessageKind};
+use assay_ledger::inbox::Message;
 use assay_ledger::request::{Action, SignedRequest};
 use assay_ledger::result::TxResult;
 use assay_ledger::signature::Known;
 use assay_ledger::store::FullState;
 use assay_ledger::transaction::Transaction;
-use assay_ledger::transition::{self, Fault, apply_with, ship};
-use borsh::BorshDeserialize;
+use assay_ledger::transition::{self, Fault, JobRun, apply_with, job_run, ship};
 
 /// The ledger in memory: the state and the batch being built, always together.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Ledger {
     pub state: FullState,
     /// The batch being built.
     pub open: OpenBatch,
+    /// What this sequencer runs.
+    pub limits: ModelLimits,
 }
 
 /// What a run gave, with the model that ran.
@@ -34,14 +37,7 @@ pub struct Run {
     /// The model.
     pub model: ModelKey,
     /// Its outputs, or why there are none.
-    pub ran: Result<Ran, String>,
-}
-
-/// A run that a job from L1 asks for.
-pub(super) struct JobRun {
-    pub(super) model: ModelKey,
-    pub(super) units: u64,
-    pub(super) input: Vec<u8>,
+    pub ran: Result<Ran, NoRun>,
 }
 
 impl Ledger {
@@ -68,13 +64,13 @@ impl Ledger {
             (Action::Infer { model, .. }, Some(run)) => {
                 // The model may have been updated since the run was ordered.
                 let now = self.state.model(*model);
-                if now.map(|m| (m.program_root, m.parameters_root)) != Some(run.model) {
+                if now.map(|m| key(&m)) != Some(run.model) {
                     let why = format!("model {model} was updated a moment ago");
                     return Ok(Err(Refused::Execution(why)));
                 }
                 match run.ran {
                     Ok(ran) => (ran.output_root, Some(ran.outputs)),
-                    Err(why) => return Ok(Err(Refused::Execution(why))),
+                    Err(why) => return Ok(Err(why.into())),
                 }
             }
             _ => ([0; 32], None),
@@ -97,82 +93,93 @@ impl Ledger {
         }
     }
 
-    /// Consumes the next message from L1. `run` is what a job's model gave, if it was run; a job
-    /// whose run failed is declined.
-    pub fn message(
+    /// Consumes the next message from L1. `ready` is what a job's model gave that was run in
+    /// advance; `run` runs one now, if it turns out that the job runs and nothing is ready.
+    pub(super) fn message(
         &mut self,
-        run: Option<Run>,
-        units: u64,
+        ready: Option<Run>,
+        run: impl FnMut(JobRun) -> Result<Run, EngineFailure>,
         commit: &mut Commit,
         metrics: &Metrics,
     ) -> Result<(), EngineFailure> {
-        let used = self.state.heads().units;
+        let next = self.state.next_message().cloned();
+        let job = next.map_or(Ok(None), |message| self.job(&message))?;
+        let (used, units) = (self.state.heads().units, job.map_or(0, |j| j.model.units));
         if !self.open.has_room(&Transaction::Inbox, used, units) {
             self.close(commit, metrics);
         }
-        self.consume(run, commit).map(drop)
+        self.consume(ready, run, commit).map(drop)
     }
 
     /// [`Ledger::message`] in the batch being built, whether it has room or not.
     pub(super) fn consume(
         &mut self,
-        run: Option<Run>,
+        ready: Option<Run>,
+        run: impl FnMut(JobRun) -> Result<Run, EngineFailure>,
         commit: &mut Commit,
     ) -> Result<TxResult, EngineFailure> {
-        let (tx, claim, outputs, ran) = match run {
-            None => (Transaction::Inbox, [0; 32], None, None),
-            Some(Run {
-                model,
-                ran: Ok(ran),
-            }) => (
-                Transaction::Inbox,
-                ran.output_root,
-                Some(ran.outputs),
-                Some(model),
-            ),
-            Some(Run { ran: Err(why), .. }) => {
-                tracing::warn!(why, "a job from L1 is declined: its model did not run");
-                (Transaction::DeclineJob, [0; 32], None, None)
-            }
-        };
         let index = self.state.heads().inbox.cursor;
         let message = self.state.next_message().cloned();
+        let ran = match &message {
+            Some(message) => self.run_of(message, ready, run)?,
+            None => None,
+        };
+        let (tx, claim, outputs) = match ran {
+            None => (Transaction::Inbox, [0; 32], None),
+            Some(Ok(ran)) => (Transaction::Inbox, ran.output_root, Some(ran.outputs)),
+            Some(Err(why)) => {
+                tracing::warn!(message = index, %why, "a job from L1 is declined");
+                (Transaction::DeclineJob, [0; 32], None)
+            }
+        };
         let mut none = Known {
             id: [0; 32],
             signature: [0; 64],
         };
         let result = apply_with(&mut self.state, self.open.env(), &tx, claim, &mut none)
             .map_err(|e| EngineFailure::State(e.to_string()))?;
-        let did_run = result.program_root != [0; 32];
-        let key = (result.program_root, result.parameters_root);
-        // Nothing is stored yet: better to stop than to claim another model's outputs.
-        if did_run && ran != Some(key) {
-            return Err(EngineFailure::State(
-                "a job ran another model than was expected".into(),
-            ));
-        }
         commit
             .messages
             .extend(message.map(|message| (index, message)));
-        self.push(None, tx, result, outputs.filter(|_| did_run), commit);
+        self.push(None, tx, result, outputs, commit);
         Ok(result)
     }
 
-    /// The run of a message that is a job which could be accepted. Whether it is accepted is the
-    /// ledger's to say.
-    pub(super) fn job(&self, message: &Message) -> Option<JobRun> {
-        if message.kind != MessageKind::Job {
-            return None;
+    /// What the model gives that consuming `message` now runs; none if it runs none.
+    fn run_of(
+        &mut self,
+        message: &Message,
+        ready: Option<Run>,
+        mut run: impl FnMut(JobRun) -> Result<Run, EngineFailure>,
+    ) -> Result<Option<Result<Ran, NoRun>>, EngineFailure> {
+        let used = self.state.heads().units;
+        let Some(job) = self.job_beside(message, used)? else {
+            return Ok(None);
+        };
+        // The model may have been updated since a run was ordered.
+        if let Some(ready) = ready.filter(|ready| ready.model == key(&job.model)) {
+            return Ok(Some(ready.ran));
         }
-        let job = Job::try_from_slice(&message.payload).ok()?;
-        let model = self.state.model(job.model)?;
-        let fits = model.program_root == job.program_root
-            && job.input.len() as u64 == u64::from(model.input_bytes);
-        (fits && model.price <= job.max_price).then_some(JobRun {
-            model: (model.program_root, model.parameters_root),
-            units: model.units,
-            input: job.input,
-        })
+        Ok(Some(match caps::admits(&self.limits, &job.model) {
+            Ok(()) => run(job)?.ran,
+            Err(why) => Err(why),
+        }))
+    }
+
+    /// The run of a message that is a job which the ledger would accept in an empty batch of this
+    /// number.
+    pub(super) fn job(&mut self, message: &Message) -> Result<Option<JobRun>, EngineFailure> {
+        self.job_beside(message, 0)
+    }
+
+    /// The same in a batch that has used so many work units.
+    fn job_beside(
+        &mut self,
+        message: &Message,
+        used: u64,
+    ) -> Result<Option<JobRun>, EngineFailure> {
+        job_run(&mut self.state, self.open.env(), used, message)
+            .map_err(|e| EngineFailure::State(e.to_string()))
     }
 
     /// Work units that a client's transaction takes.

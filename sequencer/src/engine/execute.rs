@@ -1,9 +1,12 @@
 //! Running models, on a thread of its own: while it runs one micro-batch, the engine's thread
 //! moves the ledger for the one before.
 
+use super::caps;
+use crate::config::ModelLimits;
 use crate::metrics::{Metrics, Stage};
 use crate::store::blobs::{Blobs, LoadedModel};
 use assay_ledger::Hash;
+use assay_ledger::state::Model;
 use assay_tensor::commit::{list_root, tensor_root};
 use assay_tensor::program::CheckedProgram;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -17,6 +20,35 @@ const PREPARED: usize = 64;
 
 /// A model's program root and parameters root.
 pub type ModelKey = (Hash, Hash);
+
+/// The key of `model`.
+pub fn key(model: &Model) -> ModelKey {
+    (model.program_root, model.parameters_root)
+}
+
+/// Why a model did not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRun {
+    /// One run takes more than this sequencer gives.
+    #[error("a run takes {need} {what}, this sequencer gives one {cap}")]
+    TooLarge {
+        /// Of what.
+        what: &'static str,
+        /// What it takes.
+        need: u64,
+        /// What it may take.
+        cap: u64,
+    },
+    /// The executor failed, or has no such model.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl NoRun {
+    fn failed(why: impl std::fmt::Display) -> Self {
+        Self::Failed(why.to_string())
+    }
+}
 
 /// The outputs of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +69,7 @@ pub struct Group {
 }
 
 /// What became of a group: one answer for each of its inputs, or why there is none.
-pub type GroupResult = Result<Vec<Ran>, String>;
+pub type GroupResult = Result<Vec<Ran>, NoRun>;
 
 struct Work {
     groups: Vec<Group>,
@@ -53,10 +85,12 @@ pub struct ExecutorThread {
 }
 
 impl ExecutorThread {
-    /// Starts a thread that runs models of `blobs` on `executor`.
+    /// Starts a thread that runs models of `blobs` on `executor`, none that takes more memory than
+    /// `limits` permit.
     pub fn start(
         executor: Box<dyn Executor>,
         blobs: Blobs,
+        limits: ModelLimits,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
         let (work, queue) = unbounded::<Work>();
@@ -67,6 +101,7 @@ impl ExecutorThread {
                 let mut models = Models {
                     executor,
                     blobs,
+                    limits,
                     prepared: HashMap::new(),
                     clock: 0,
                 };
@@ -121,6 +156,7 @@ struct Prepared {
 struct Models {
     executor: Box<dyn Executor>,
     blobs: Blobs,
+    limits: ModelLimits,
     prepared: HashMap<ModelKey, Prepared>,
     clock: u64,
 }
@@ -131,13 +167,16 @@ impl Models {
         let inputs: Vec<&[u8]> = group.inputs.iter().map(Vec::as_slice).collect();
         let outputs = metrics
             .time(Stage::Execution, || prepared.model.run(&inputs))
-            .map_err(|e| e.to_string())?;
+            .map_err(NoRun::failed)?;
+        metrics.runs.inc_by(outputs.len() as u64);
         metrics.time(Stage::Commitment, || {
             outputs
                 .into_iter()
                 .map(|outputs| {
-                    let output_root = output_root(&prepared.program, &outputs)
-                        .ok_or("the executor gave outputs of a wrong size")?;
+                    let output_root =
+                        output_root(&prepared.program, &outputs).ok_or_else(|| {
+                            NoRun::failed("the executor gave outputs of a wrong size")
+                        })?;
                     Ok(Ran {
                         outputs,
                         output_root,
@@ -147,20 +186,20 @@ impl Models {
         })
     }
 
-    fn prepare(&mut self, key: &ModelKey) -> Result<&mut Prepared, String> {
+    fn prepare(&mut self, key: &ModelKey) -> Result<&mut Prepared, NoRun> {
         self.clock += 1;
         if !self.prepared.contains_key(key) {
+            // Before the parameters are read.
+            let program = self.blobs.program(&key.0).map_err(NoRun::failed)?;
+            caps::admits_program(&self.limits, &program)?;
             let LoadedModel {
                 program,
                 parameters,
-            } = self
-                .blobs
-                .model(&key.0, &key.1)
-                .map_err(|e| e.to_string())?;
+            } = self.blobs.model(&key.0, &key.1).map_err(NoRun::failed)?;
             let model = self
                 .executor
                 .prepare(program.clone(), parameters)
-                .map_err(|e| e.to_string())?;
+                .map_err(NoRun::failed)?;
             if self.prepared.len() >= PREPARED {
                 let oldest = self.prepared.iter().min_by_key(|(_, p)| p.used);
                 if let Some(oldest) = oldest.map(|(key, _)| *key) {
@@ -176,7 +215,8 @@ impl Models {
                 },
             );
         }
-        let prepared = self.prepared.get_mut(key).ok_or("the model was not kept")?;
+        let prepared =
+            (self.prepared.get_mut(key)).ok_or_else(|| NoRun::failed("the model was not kept"))?;
         prepared.used = self.clock;
         Ok(prepared)
     }

@@ -3,7 +3,7 @@
 //!
 //! * [`admission`]: what can be said without the state
 //! * [`order`]: what the state says, counting requests on their way
-//! * [`execute`], `runs`: running models, on a thread of its own
+//! * [`execute`], `runs`: running models, on a thread of its own; `caps`: which ones
 //! * [`apply`]: the state transition over a micro-batch
 //! * [`writer`], `calls`: the loop that does these in turn, and who waits for it
 //! * [`rebuild`]: the batches that L1 takes no more, built again
@@ -13,6 +13,7 @@
 pub mod admission;
 pub mod apply;
 mod calls;
+mod caps;
 pub mod execute;
 pub mod order;
 pub mod rebuild;

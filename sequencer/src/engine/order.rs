@@ -5,8 +5,10 @@
 //! state transition has the last word.
 
 use super::admission::Admitted;
-use super::execute::ModelKey;
+use super::caps;
+use super::execute::{ModelKey, key};
 use super::refusal::Refused;
+use crate::config::ModelLimits;
 use assay_ledger::header::Params;
 use assay_ledger::request::Action;
 use assay_ledger::state::Account;
@@ -66,6 +68,7 @@ pub fn order(
     state: &FullState,
     overlay: &Overlay,
     params: &Params,
+    limits: &ModelLimits,
     number: u64,
     admitted: Admitted,
 ) -> Result<Ordered, Refused> {
@@ -86,7 +89,10 @@ pub fn order(
     }
     let (spends, runs) = match &request.action {
         Action::Transfer { amount, .. } | Action::Withdraw { amount, .. } => (*amount, None),
-        Action::Deploy { .. } => (0, None),
+        Action::Deploy { program, .. } => {
+            batch_admits(params, program.units)?;
+            (0, None)
+        }
         Action::Update { model, .. } => {
             let (now, _) = find_model(state, *model)?;
             if now.publisher != index {
@@ -94,7 +100,7 @@ pub fn order(
             }
             (0, None)
         }
-        Action::Infer { .. } => infer(state, params, number, &account, &request.action)?,
+        Action::Infer { .. } => infer(state, params, limits, number, &account, &request.action)?,
     };
     let have = account.balance.saturating_sub(waiting.spent);
     if have < spends {
@@ -111,6 +117,7 @@ pub fn order(
 fn infer(
     state: &FullState,
     params: &Params,
+    limits: &ModelLimits,
     number: u64,
     payer: &Account,
     action: &Action,
@@ -167,14 +174,21 @@ fn infer(
             expected: u64::from(model.input_bytes),
         });
     }
-    if model.units > params.max_units {
-        return Err(Refused::TooLarge {
+    batch_admits(params, model.units)?;
+    caps::admits(limits, &model)?;
+    Ok((price, Some(key(&model))))
+}
+
+/// Whether a batch may use so many work units.
+fn batch_admits(params: &Params, units: u64) -> Result<(), Refused> {
+    match units > params.max_units {
+        true => Err(Refused::TooLarge {
             what: "work units",
-            need: model.units,
+            need: units,
             cap: params.max_units,
-        });
+        }),
+        false => Ok(()),
     }
-    Ok((price, Some((model.program_root, model.parameters_root))))
 }
 
 /// Model `index` and its publisher's account.

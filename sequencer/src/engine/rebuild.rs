@@ -10,8 +10,8 @@
 //! after it may then fail for its balance.
 
 use super::EngineFailure;
-use super::apply::{JobRun, Ledger, Run};
-use super::execute::Ran;
+use super::apply::{Ledger, Run};
+use super::execute::{NoRun, Ran, key};
 use crate::batcher::Reserve;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -26,7 +26,7 @@ use assay_ledger::signature::Known;
 use assay_ledger::state::StateComponents;
 use assay_ledger::store::FullState;
 use assay_ledger::transaction::Transaction;
-use assay_ledger::transition::{Env, Fault, Heads, apply_with, expand, ship};
+use assay_ledger::transition::{Env, Fault, Heads, JobRun, apply_with, expand, ship};
 use std::collections::HashMap;
 
 /// What L1 asks for.
@@ -101,6 +101,7 @@ pub(super) fn rebuild(
         new: Ledger {
             state: state.clone(),
             open,
+            limits: ledger.limits.clone(),
         },
         commit: Commit::default(),
         rebuilt: Rebuilt::default(),
@@ -309,7 +310,7 @@ impl<R: FnMut(JobRun) -> Result<Run, EngineFailure>> Rebuild<'_, R> {
                 Ok(tx) => tx,
                 Err(why) => return self.drop(&told.id, &why.to_string()),
             };
-            if self.fits(&tx, &record) || !self.can_close() {
+            if self.fits(&tx, &record)? || !self.can_close()? {
                 break tx;
             }
             self.close()?;
@@ -318,7 +319,7 @@ impl<R: FnMut(JobRun) -> Result<Run, EngineFailure>> Rebuild<'_, R> {
             None => (record.result.output_root, record.outputs),
             Some(job) => match (self.run)(job)?.ran {
                 Ok(ran) => (ran.output_root, Some(ran.outputs)),
-                Err(why) => return self.drop(&told.id, &why),
+                Err(why) => return self.drop(&told.id, &why.to_string()),
             },
         };
         let mut known = Known {
@@ -357,30 +358,29 @@ impl<R: FnMut(JobRun) -> Result<Run, EngineFailure>> Rebuild<'_, R> {
         }
         let model = self.new.state.model(*model)?;
         (input.len() as u64 == u64::from(model.input_bytes)).then(|| JobRun {
-            model: (model.program_root, model.parameters_root),
-            units: model.units,
+            model,
             input: input.clone(),
         })
     }
 
     /// Whether the batch being built can take a request beside the messages that it must take.
-    fn fits(&mut self, tx: &Transaction, record: &TxRecord) -> bool {
+    fn fits(&mut self, tx: &Transaction, record: &TxRecord) -> Result<bool, EngineFailure> {
         if let Transaction::Infer { model, .. } = tx
             && record.result.done()
             && let Some(model) = self.new.state.model(*model)
             && model.callable_from > self.new.open.number()
         {
-            return false;
+            return Ok(false);
         }
         let (used, units) = (self.new.state.heads().units, self.new.units(tx));
-        let kept = self.owed();
-        self.new.open.has_room_beside(tx, used, units, kept)
+        let kept = self.owed()?;
+        Ok(self.new.open.has_room_beside(tx, used, units, kept))
     }
 
     /// Consumes a message where it was consumed before.
     fn message_in_turn(&mut self) -> Result<(), EngineFailure> {
-        while self.owed().messages == 0 && self.can_close() {
-            let units = self.next_job().map_or(0, |job| job.units);
+        while self.owed()?.messages == 0 && self.can_close()? {
+            let units = self.next_job()?.map_or(0, |job| job.model.units);
             let used = self.new.state.heads().units;
             if (self.new.open).has_room(&Transaction::Inbox, used, units) {
                 break;
@@ -392,29 +392,24 @@ impl<R: FnMut(JobRun) -> Result<Run, EngineFailure>> Rebuild<'_, R> {
 
     /// Consumes the next message in the batch being built.
     fn message(&mut self) -> Result<(), EngineFailure> {
+        let job = self.next_job()?;
         let told = self.told.get(&self.next_message());
-        let run = match (self.next_job(), told) {
-            (None, _) => None,
+        let ready = match (job, told) {
             (Some(job), Some(told)) if told.transaction == Transaction::DeclineJob => Some(Run {
-                model: job.model,
-                ran: Err("it did not run before".into()),
+                model: key(&job.model),
+                ran: Err(NoRun::Failed("it did not run before".into())),
             }),
-            (Some(job), Some(told))
-                if told.result.done()
-                    && (told.result.program_root, told.result.parameters_root) == job.model =>
-            {
-                Some(Run {
-                    model: job.model,
-                    ran: Ok(Ran {
-                        outputs: told.outputs.clone().unwrap_or_default(),
-                        output_root: told.result.output_root,
-                    }),
-                })
-            }
-            (Some(job), _) => Some((self.run)(job)?),
+            (_, Some(told)) if told.result.done() => Some(Run {
+                model: (told.result.program_root, told.result.parameters_root),
+                ran: Ok(Ran {
+                    outputs: told.outputs.clone().unwrap_or_default(),
+                    output_root: told.result.output_root,
+                }),
+            }),
+            _ => None,
         };
         let told = told.map(|told| told.result);
-        let result = self.new.consume(run, &mut self.commit)?;
+        let result = self.new.consume(ready, &mut self.run, &mut self.commit)?;
         if told.is_some_and(|told| told != result) {
             self.rebuilt.changed += 1;
         }
@@ -425,30 +420,38 @@ impl<R: FnMut(JobRun) -> Result<Run, EngineFailure>> Rebuild<'_, R> {
         self.new.state.heads().inbox.cursor
     }
 
-    fn next_job(&self) -> Option<JobRun> {
-        self.new.job(self.new.state.next_message()?)
-    }
-
-    /// What the batch being built must still consume.
-    fn owed(&self) -> Reserve {
-        let next = self.next_message();
-        let until = self.cursor.saturating_add(self.due.each.into());
-        let until = until.min(self.due.messages).max(next);
-        let jobs = (next..until).filter_map(|i| self.new.job(self.new.state.message(i)?));
-        Reserve {
-            // At most `each`.
-            messages: (until - next) as u32,
-            units: jobs.fold(0u64, |sum, job| sum.saturating_add(job.units)),
+    fn next_job(&mut self) -> Result<Option<JobRun>, EngineFailure> {
+        match self.new.state.next_message().cloned() {
+            Some(message) => self.new.job(&message),
+            None => Ok(None),
         }
     }
 
-    fn can_close(&self) -> bool {
-        !self.new.open.is_empty() || self.owed().messages > 0
+    /// What the batch being built must still consume.
+    fn owed(&mut self) -> Result<Reserve, EngineFailure> {
+        let next = self.next_message();
+        let until = self.cursor.saturating_add(self.due.each.into());
+        let until = until.min(self.due.messages).max(next);
+        let mut units = 0u64;
+        for index in next..until {
+            let message = self.new.state.message(index).cloned();
+            let job = message.map_or(Ok(None), |message| self.new.job(&message))?;
+            units = units.saturating_add(job.map_or(0, |job| job.model.units));
+        }
+        Ok(Reserve {
+            // At most `each`.
+            messages: (until - next) as u32,
+            units,
+        })
+    }
+
+    fn can_close(&mut self) -> Result<bool, EngineFailure> {
+        Ok(!self.new.open.is_empty() || self.owed()?.messages > 0)
     }
 
     /// Closes the batch being built, the messages that it must consume at its end.
     fn close(&mut self) -> Result<(), EngineFailure> {
-        for _ in 0..self.owed().messages {
+        for _ in 0..self.owed()?.messages {
             self.message()?;
         }
         self.new.close(&mut self.commit, self.metrics);

@@ -1,5 +1,6 @@
 //! Why a request is not taken. Each says what was expected and what to do; none consumes anything.
 
+use super::execute::NoRun;
 use assay_client::api::{Hash32, Key32, Refusal};
 use assay_ledger::{Hash, Key};
 
@@ -124,6 +125,18 @@ pub enum Refused {
         /// What there is.
         cap: u64,
     },
+    /// One run takes more than this sequencer gives, though the rollup would permit it.
+    #[error(
+        "a run takes {need} {what}, this sequencer gives one {cap}: use a smaller model, or a sequencer that gives more"
+    )]
+    ModelTooLarge {
+        /// Of what.
+        what: &'static str,
+        /// What it takes.
+        need: u64,
+        /// What it may take.
+        cap: u64,
+    },
     /// Only the publisher's account may update.
     #[error("model {0} belongs to another account: only its publisher's account can update it")]
     Publisher(u32),
@@ -155,7 +168,7 @@ impl Refused {
             Self::Mint { .. } => "mint",
             Self::NotCallable { .. } => "not_callable",
             Self::InputSize { .. } | Self::InputTooLong { .. } => "input",
-            Self::TooLarge { .. } => "too_large",
+            Self::TooLarge { .. } | Self::ModelTooLarge { .. } => "too_large",
             Self::Publisher(_) => "publisher",
             Self::Blob(_) => "blob",
             Self::Execution(_) => "execution",
@@ -169,6 +182,15 @@ impl Refused {
             self,
             Self::NotCallable { .. } | Self::Execution(_) | Self::Blob(_)
         )
+    }
+}
+
+impl From<NoRun> for Refused {
+    fn from(why: NoRun) -> Self {
+        match why {
+            NoRun::TooLarge { what, need, cap } => Self::ModelTooLarge { what, need, cap },
+            NoRun::Failed(why) => Self::Execution(why),
+        }
     }
 }
 

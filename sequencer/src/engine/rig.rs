@@ -6,7 +6,7 @@ use super::execute::ExecutorThread;
 use super::writer::{Parts, Writer};
 use super::{EngineFailure, EngineHandle};
 use crate::batcher::OpenBatch;
-use crate::config::{BatchLimits, ExecutorChoice};
+use crate::config::{BatchLimits, ExecutorChoice, ModelLimits};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::blobs::Blobs;
@@ -27,6 +27,8 @@ pub struct Options {
     pub limits: BatchLimits,
     /// What runs the models.
     pub executor: ExecutorChoice,
+    /// Which ones it runs.
+    pub models: ModelLimits,
     /// Requests that may wait.
     pub queue: usize,
 }
@@ -61,10 +63,15 @@ impl Rig {
         let blobs = Blobs::open(dir).context("cannot make the directory of blobs")?;
         let metrics = Arc::new(Metrics::default());
         let executor = gpu_kernels::open(options.executor.into())?;
-        let executor = ExecutorThread::start(executor, blobs.clone(), metrics.clone())?;
+        let executor = ExecutorThread::start(
+            executor,
+            blobs.clone(),
+            options.models.clone(),
+            metrics.clone(),
+        )?;
         let name = executor.name().to_owned();
         let micro_batch = options.limits.micro_batch;
-        let ledger = restore(&store, env, options.limits)?;
+        let ledger = restore(&store, env, options.limits, options.models)?;
         let inbox = ledger.state.heads().inbox;
         let (closed, watching) = watch::channel(ledger.open.number() - 1);
         let (writer, engine) = Writer::new(Parts {
@@ -111,11 +118,12 @@ pub async fn ended(ended: oneshot::Receiver<Result<(), EngineFailure>>) -> Resul
 }
 
 /// The ledger as the store has it; the genesis state where there is nothing yet.
-fn restore(store: &Store, env: Env, limits: BatchLimits) -> Result<Ledger> {
+fn restore(store: &Store, env: Env, limits: BatchLimits, models: ModelLimits) -> Result<Ledger> {
     let Some(progress) = store.progress()? else {
         return Ok(Ledger {
             state: FullState::genesis(),
             open: OpenBatch::genesis(env, limits),
+            limits: models,
         });
     };
     let tables = store.ledger()?;
@@ -137,5 +145,6 @@ fn restore(store: &Store, env: Env, limits: BatchLimits) -> Result<Ledger> {
     Ok(Ledger {
         state,
         open: OpenBatch::restore(env, limits, &progress, records)?,
+        limits: models,
     })
 }

@@ -2,7 +2,8 @@
 
 use super::EngineFailure;
 use super::apply::Run;
-use super::execute::{ExecutorThread, Group, GroupResult, ModelKey, Ran};
+use super::execute::{ExecutorThread, Group, GroupResult, ModelKey, NoRun, Ran, key};
+use assay_ledger::transition::JobRun;
 use crossbeam_channel::Receiver;
 use std::collections::HashMap;
 
@@ -42,7 +43,7 @@ impl Groups {
 /// What the runs gave.
 pub(super) struct Runs {
     models: Vec<ModelKey>,
-    results: Vec<Result<Vec<Option<Ran>>, String>>,
+    results: Vec<Result<Vec<Option<Ran>>, NoRun>>,
 }
 
 impl Runs {
@@ -65,13 +66,25 @@ impl Runs {
             Some(Ok(runs)) => runs
                 .get_mut(place)
                 .and_then(Option::take)
-                .ok_or_else(|| "the executor gave too few answers".to_owned()),
+                .ok_or_else(too_few),
             Some(Err(why)) => Err(why.clone()),
-            None => Err("the executor gave too few answers".to_owned()),
+            None => Err(too_few()),
         };
         Run {
             model: self.models.get(group).copied().unwrap_or_default(),
             ran,
         }
     }
+}
+
+fn too_few() -> NoRun {
+    NoRun::Failed("the executor gave too few answers".into())
+}
+
+/// Runs one model now, waiting for it.
+pub(super) fn run_now(executor: &ExecutorThread, job: JobRun) -> Result<Run, EngineFailure> {
+    let mut groups = Groups::default();
+    let at = groups.add(key(&job.model), job.input);
+    let (models, results) = groups.run(executor);
+    Ok(Runs::wait(models, &results)?.take(at))
 }

@@ -1,12 +1,13 @@
 //! The engine against a temporary directory: requests of every kind, refusals, restarts.
 
+mod jobs;
 mod rebuild;
 
 use super::admission::admit;
 use super::refusal::Refused;
 use super::rig::{Options, Rig};
 use super::{Answer, EngineError, Placed};
-use crate::config::{BatchLimits, ExecutorChoice};
+use crate::config::{BatchLimits, ExecutorChoice, ModelLimits};
 use assay_ledger::header::Params;
 use assay_ledger::inbox::{Deposit, Job, Message, MessageKind};
 use assay_ledger::outbox::{self, OutboxLeaf};
@@ -74,7 +75,7 @@ impl World {
     async fn under(params: Params, limits: BatchLimits) -> Self {
         let dir = TempDir::new().unwrap();
         let mut world = Self {
-            rig: start(&dir, params, limits.clone()),
+            rig: start(&dir, params, limits.clone(), ModelLimits::default()),
             dir,
             params,
             limits,
@@ -92,6 +93,17 @@ impl World {
     }
 
     async fn deploy(&self) {
+        self.deploy_open().await;
+        self.rig.engine.close_batch().await.unwrap();
+    }
+
+    /// The same, the batch left open.
+    async fn deploy_open(&self) {
+        self.one(&self.alice, 0, self.deployment()).await.unwrap();
+    }
+
+    /// Alice's deployment of the digits model, whose blobs are uploaded.
+    fn deployment(&self) -> Action {
         let program = self.model.program.program().encode();
         self.rig.blobs.put_program(&program).unwrap();
         let parameters: Vec<u8> = self
@@ -106,13 +118,11 @@ impl World {
             .blobs
             .put_parameters(&self.model.program.root(), &parameters)
             .unwrap();
-        let deploy = Action::Deploy {
+        Action::Deploy {
             program: self.model.program.header(),
             parameters_root,
             price: PRICE,
-        };
-        self.one(&self.alice, 0, deploy).await.unwrap();
-        self.rig.engine.close_batch().await.unwrap();
+        }
     }
 
     fn send(&mut self, message: Message) {
@@ -122,10 +132,14 @@ impl World {
     }
 
     async fn restart(self) -> Self {
+        self.restart_with(ModelLimits::default()).await
+    }
+
+    async fn restart_with(self, models: ModelLimits) -> Self {
         let Self { dir, rig, .. } = self;
         rig.stop().await.unwrap();
         Self {
-            rig: start(&dir, self.params, self.limits.clone()),
+            rig: start(&dir, self.params, self.limits.clone(), models),
             dir,
             ..self
         }
@@ -211,11 +225,12 @@ impl World {
     }
 }
 
-fn start(dir: &TempDir, params: Params, limits: BatchLimits) -> Rig {
+fn start(dir: &TempDir, params: Params, limits: BatchLimits, models: ModelLimits) -> Rig {
     let options = Options {
         env: Env { params, ..env() },
         limits,
         executor: ExecutorChoice::Cpu,
+        models,
         queue: 1_000,
     };
     Rig::start(dir.path(), options).unwrap()
@@ -363,26 +378,7 @@ async fn every_refusal_says_what_to_do_and_spoils_no_other() {
 #[tokio::test]
 async fn a_model_is_callable_after_its_delay_only() {
     let world = World::new().await;
-    let program = world.model.program.program().encode();
-    world.rig.blobs.put_program(&program).unwrap();
-    let parameters: Vec<u8> = world
-        .model
-        .parameters
-        .iter()
-        .flat_map(|p| p.data())
-        .copied()
-        .collect();
-    let parameters_root = world
-        .rig
-        .blobs
-        .put_parameters(&world.model.program.root(), &parameters)
-        .unwrap();
-    let deploy = Action::Deploy {
-        program: world.model.program.header(),
-        parameters_root,
-        price: PRICE,
-    };
-    world.one(&world.alice, 0, deploy).await.unwrap();
+    world.deploy_open().await;
     let early = world.one(&world.bob, 0, world.infer(world.input(1))).await;
     assert!(
         matches!(
@@ -656,6 +652,7 @@ async fn a_store_serves_one_process_one_rollup_and_one_key() {
             env: env(),
             limits: BatchLimits::default(),
             executor: ExecutorChoice::Cpu,
+            models: ModelLimits::default(),
             queue: 1,
         },
     );
@@ -669,6 +666,7 @@ async fn a_store_serves_one_process_one_rollup_and_one_key() {
         },
         limits: BatchLimits::default(),
         executor: ExecutorChoice::Cpu,
+        models: ModelLimits::default(),
         queue: 1,
     };
     let other = Rig::start(dir.path(), other);
@@ -684,6 +682,7 @@ fn a_data_directory_that_cannot_be_written_is_named() {
         env: env(),
         limits: BatchLimits::default(),
         executor: ExecutorChoice::Cpu,
+        models: ModelLimits::default(),
         queue: 1,
     };
     let error = Rig::start(&file.join("below"), options).unwrap_err();

@@ -2,13 +2,14 @@
 //! applies and stores the one before.
 
 use super::admission::Admitted;
-use super::apply::{JobRun, Ledger};
+use super::apply::Ledger;
 use super::calls::Calls;
-use super::execute::{ExecutorThread, GroupResult, ModelKey};
+use super::caps;
+use super::execute::{ExecutorThread, GroupResult, ModelKey, key};
 use super::order::{Ordered, Overlay, order};
 use super::rebuild::{Due, Outcome, Rebuilt, rebuild};
 use super::refusal::Refused;
-use super::runs::{Groups, RunAt, Runs};
+use super::runs::{Groups, RunAt, Runs, run_now};
 use super::{Answer, Command, EngineFailure, EngineHandle, Placed};
 use crate::metrics::{Metrics, Stage};
 use crate::store::Store;
@@ -17,6 +18,7 @@ use assay_client::api::Building;
 use assay_ledger::Hash;
 use assay_ledger::inbox::Message;
 use assay_ledger::request::Action;
+use assay_ledger::transition::JobRun;
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -41,8 +43,8 @@ enum InFlight {
         results: Receiver<Vec<GroupResult>>,
     },
     Messages {
-        /// For each: the work units that it may use, and its run.
-        entries: Vec<(u64, Option<RunAt>)>,
+        /// For each its run, where it has one.
+        entries: Vec<Option<RunAt>>,
         models: Vec<ModelKey>,
         results: Receiver<Vec<GroupResult>>,
     },
@@ -251,7 +253,7 @@ impl Writer {
         if let Some(running) = self.in_flight.take() {
             self.finish(running)?;
         }
-        Ok(Some(self.order_messages()))
+        self.order_messages().map(Some)
     }
 
     fn order_requests(&mut self) -> Option<InFlight> {
@@ -268,7 +270,9 @@ impl Writer {
                 break;
             };
             let id = admitted.id;
-            match order(&self.ledger.state, &self.overlay, &params, number, admitted) {
+            let state = &self.ledger.state;
+            let limits = &self.ledger.limits;
+            match order(state, &self.overlay, &params, limits, number, admitted) {
                 Ok(ordered) => {
                     self.overlay.add(&ordered);
                     let run = match (&ordered.admitted.signed.request.action, ordered.runs) {
@@ -320,24 +324,23 @@ impl Writer {
         }
     }
 
-    fn order_messages(&mut self) -> InFlight {
+    fn order_messages(&mut self) -> Result<InFlight, EngineFailure> {
         let mut groups = Groups::default();
         let mut entries = Vec::new();
         while entries.len() < self.micro_batch {
             let Some(message) = self.messages.pop_front() else {
                 break;
             };
-            entries.push(match self.ledger.job(&message) {
-                Some(job) => (job.units, Some(groups.add(job.model, job.input))),
-                None => (0, None),
-            });
+            let job = self.ledger.job(&message)?;
+            let job = job.filter(|job| caps::admits(&self.ledger.limits, &job.model).is_ok());
+            entries.push(job.map(|job| groups.add(key(&job.model), job.input)));
         }
         let (models, results) = groups.run(&self.executor);
-        InFlight::Messages {
+        Ok(InFlight::Messages {
             entries,
             models,
             results,
-        }
+        })
     }
 
     /// Waits for a micro-batch's runs, applies it, makes it durable, answers.
@@ -352,10 +355,12 @@ impl Writer {
             } => {
                 let mut runs = Runs::wait(models, &results)?;
                 metrics.micro_batch.observe(entries.len() as f64);
+                let executor = &self.executor;
                 metrics.time_ledger(|| {
-                    entries.into_iter().try_for_each(|(units, at)| {
-                        let run = at.map(|at| runs.take(at));
-                        self.ledger.message(run, units, &mut commit, &metrics)
+                    entries.into_iter().try_for_each(|at| {
+                        let ready = at.map(|at| runs.take(at));
+                        let run = |job: JobRun| run_now(executor, job);
+                        self.ledger.message(ready, run, &mut commit, &metrics)
                     })
                 })?;
             }
@@ -428,12 +433,7 @@ impl Writer {
             "building batches again: messages from L1 are overdue"
         );
         let (executor, metrics) = (&self.executor, self.metrics.clone());
-        let run = |job: JobRun| {
-            let mut groups = Groups::default();
-            let at = groups.add(job.model, job.input);
-            let (models, results) = groups.run(executor);
-            Ok(Runs::wait(models, &results)?.take(at))
-        };
+        let run = |job: JobRun| run_now(executor, job);
         let messages = self.messages.iter().cloned();
         let Outcome {
             mut ledger,

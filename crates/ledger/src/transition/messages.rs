@@ -1,7 +1,7 @@
 //! What the messages from L1 do. A message is consumed whatever it says.
 
 use super::accounts::Accounts;
-use super::{Env, Fault, Heads, Invalid, StateAccess, Stop, expand, sequencer_share};
+use super::{Env, Fault, Heads, Invalid, NoAccess, StateAccess, Stop, expand, sequencer_share};
 use crate::inbox::{Deposit, Forced, Job, Message, MessageKind, chain_next};
 use crate::outbox::{self, OutboxLeaf};
 use crate::result::{Status, TxResult};
@@ -69,7 +69,7 @@ fn credit(
             Ok(TxResult::plain(Status::Done))
         }
         Err(Stop::Failed(status)) => {
-            if heads.outbox >> outbox::DEPTH == 0 {
+            if !outbox_full(heads) {
                 state.push_outbox(OutboxLeaf::Withdrawal {
                     recipient: deposit.owner,
                     mint: deposit.mint,
@@ -101,7 +101,7 @@ fn force(state: &mut impl StateAccess, heads: &Heads, forced: &Forced) -> Result
             recipient, amount, ..
         } => {
             accounts.debit(from, *amount)?;
-            if heads.outbox >> outbox::DEPTH != 0 {
+            if outbox_full(heads) {
                 return Err(Stop::Failed(Status::OutboxFull));
             }
             accounts.write()?;
@@ -125,7 +125,7 @@ fn work(
     output_root: Hash,
     decline: bool,
 ) -> Result<TxResult, Stop> {
-    if heads.outbox >> outbox::DEPTH != 0 {
+    if outbox_full(heads) {
         return Err(Stop::Failed(Status::OutboxFull));
     }
     match accept(state, env, heads, job, decline) {
@@ -168,6 +168,48 @@ fn work(
             Ok(TxResult::plain(status))
         }
         Err(fault) => Err(fault),
+    }
+}
+
+fn outbox_full(heads: &Heads) -> bool {
+    heads.outbox >> outbox::DEPTH != 0
+}
+
+/// What a job has run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRun {
+    /// The model.
+    pub model: Model,
+    /// All of the run's inputs, one after the other.
+    pub input: Vec<u8>,
+}
+
+/// The run that consuming `message` next would take, in a batch that has used `units` work units
+/// before it; `None` where it would run no model. So whoever makes batches runs what the transition
+/// pays for and nothing else: it decides by the same rules.
+pub fn job_run(
+    state: &mut impl StateAccess,
+    env: &Env,
+    units: u64,
+    message: &Message,
+) -> Result<Option<JobRun>, NoAccess> {
+    let heads = Heads {
+        units,
+        ..state.heads()
+    };
+    if message.kind != MessageKind::Job || outbox_full(&heads) {
+        return Ok(None);
+    }
+    let Ok(job) = Job::try_from_slice(&message.payload) else {
+        return Ok(None);
+    };
+    match accept(state, env, &heads, &job, false) {
+        Ok(Accepted { model, .. }) => Ok(Some(JobRun {
+            model,
+            input: job.input,
+        })),
+        Err(Stop::Fault(Fault::NoAccess(e))) => Err(e),
+        Err(Stop::Failed(_) | Stop::Fault(Fault::Invalid(_))) => Ok(None),
     }
 }
 

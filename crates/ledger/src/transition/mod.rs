@@ -18,6 +18,7 @@ mod signed;
 
 pub use access::{Heads, NoAccess, StateAccess};
 pub use expand::{Refused, Signed, expand, ship};
+pub use messages::{JobRun, job_run};
 
 use crate::header::Params;
 use crate::result::{Status, TxResult};
