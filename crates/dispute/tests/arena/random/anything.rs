@@ -6,6 +6,7 @@ use assay_dispute::game::{Claim, Move, RunClaim, Stage};
 use assay_dispute::player::Models;
 use assay_dispute::prove::ProofKind;
 use assay_dispute::step::data::prove_data;
+use assay_ledger::header::Header;
 use assay_ledger::result::TxResult;
 use assay_tensor::commit::list_root_of;
 use rand::Rng;
@@ -16,6 +17,15 @@ impl Game<'_, '_> {
         let byte = self.rng.random_range(0..bytes.len());
         bytes[byte] ^= 1 << self.rng.random_range(0..8);
         borsh::from_slice(&bytes).ok()
+    }
+
+    /// The header of the batch's parent, or now and then another one, or none.
+    fn parent(&mut self) -> Option<Header> {
+        match self.rng.random_range(0..8) {
+            0 => None,
+            1 => Some(self.table.header),
+            _ => self.table.batch.parent,
+        }
     }
 
     fn hash(&mut self) -> Hash {
@@ -49,7 +59,7 @@ impl Game<'_, '_> {
 
     /// A move that the rules take, wherever it leads: the challenger goes where nothing need be wrong.
     pub(super) fn wander(&mut self, at: usize) -> Option<Move> {
-        let parent = self.table.batch.parent;
+        let parent = self.parent();
         let dispute = &self.court.cases[at].dispute;
         let claims = match &dispute.stage {
             Stage::Opened => vec![Claim::Transactions, Claim::State { parent }],
@@ -81,7 +91,7 @@ impl Game<'_, '_> {
         match self.rng.random_range(0..10) {
             0 => Move::Claim(Claim::Transactions),
             1 => Move::Claim(Claim::State {
-                parent: self.table.batch.parent,
+                parent: self.parent(),
             }),
             2 => Move::Claim(Claim::Execution),
             3 => Move::Claim(Claim::Outputs),
