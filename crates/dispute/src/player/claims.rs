@@ -96,14 +96,20 @@ impl RunClaims {
     /// Says that the value of `operator` has another type or other bytes, and that so do the outputs
     /// that it is. Bytes that are not of the type are committed to all the same.
     pub fn set_value(&mut self, operator: u32, ty: &TensorType, data: Vec<u8>) {
-        let chunks = Levels::new(chunk_hashes(&data));
-        let root = tensor_root_of(ty, &chunks.root());
+        self.set_values([(operator, *ty, data)]);
+    }
+
+    /// The same of several operators at once.
+    pub fn set_values(&mut self, values: impl IntoIterator<Item = (u32, TensorType, Vec<u8>)>) {
         let mut roots = leaves(&self.roots);
-        if let Some(place) = roots.get_mut(operator as usize) {
-            *place = root;
+        for (operator, ty, data) in values {
+            let chunks = Levels::new(chunk_hashes(&data));
+            if let Some(place) = roots.get_mut(operator as usize) {
+                *place = tensor_root_of(&ty, &chunks.root());
+            }
+            self.values.insert(operator, ValueClaim { data, chunks });
         }
         self.roots = Levels::new(roots);
-        self.values.insert(operator, ValueClaim { data, chunks });
         let outputs = self.model.program().program().outputs.iter();
         let root = |value: u32| self.roots.node(0, value.into());
         self.outputs = Levels::new(outputs.map(|output| root(output.value)).collect());

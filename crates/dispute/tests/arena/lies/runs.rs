@@ -92,11 +92,12 @@ pub fn wrong_element(batch: &Batch, index: u32, operator: u32, element: usize) -
     let mut data = claimed.data(operator)?.to_vec();
     bump(&types[operator as usize], &mut data, element);
     let values = values_after(&model, &batch.inputs[&index], &claimed, operator, &data);
-    for (at, value) in (0u32..).zip(values).skip(operator as usize) {
-        if claimed.data(at)? != value {
-            claimed.set_value(at, &types[at as usize], value);
-        }
-    }
+    let after = (0u32..).zip(values).skip(operator as usize);
+    let others = after.filter(|(at, value)| claimed.data(*at) != Some(value));
+    let others: Vec<_> = others
+        .map(|(at, value)| (at, types[at as usize], value))
+        .collect();
+    claimed.set_values(others);
     if claimed.output_root() == before {
         return None;
     }
