@@ -6,7 +6,7 @@
 //! everything else as surely as running all of them.
 
 use super::mirrors::Mirrors;
-use crate::config::ExecutorChoice;
+use crate::config::{ExecutorChoice, ModelLimits};
 use crate::engine::execute::{ExecutorThread, Group, ModelKey};
 use crate::metrics::Metrics;
 use crate::store::blobs::Blobs;
@@ -88,8 +88,14 @@ impl Models {
     ) -> anyhow::Result<Self> {
         let executor = gpu_kernels::open(choice.into())?;
         let metrics = Arc::new(Metrics::default());
+        // What a batch has run must be run again, whatever it takes.
+        let all = ModelLimits {
+            units: u64::MAX,
+            memory: u64::MAX,
+            output_bytes: u64::MAX,
+        };
         Ok(Self {
-            executor: ExecutorThread::start(executor, blobs.clone(), metrics)?,
+            executor: ExecutorThread::start(executor, blobs.clone(), all, metrics)?,
             blobs,
             mirrors,
             sample: sample.filter(|sample| sample.share < 1.0),
@@ -170,7 +176,7 @@ impl Models {
             let results =
                 results.map_err(|_| RunsError::Execution("the executor's thread ended".into()))?;
             for (places, result) in by_model.values().zip(results) {
-                let ran = result.map_err(RunsError::Execution)?;
+                let ran = result.map_err(|e| RunsError::Execution(e.to_string()))?;
                 if ran.len() != places.len() {
                     return Err(RunsError::Execution("it gave too few answers".into()));
                 }
