@@ -89,8 +89,11 @@ pub struct BatchLimits {
     pub bytes: u32,
     /// Work units.
     pub units: u64,
-    /// Milliseconds since its first transaction.
+    /// Milliseconds since its first transaction. A batch that L1 would not take yet is not closed for
+    /// its age: it fills.
     pub age_ms: u64,
+    /// Closed batches that may wait for L1: while there are as many, no requests are taken.
+    pub backlog: u64,
     /// Requests that are executed and made durable together.
     pub micro_batch: usize,
 }
@@ -110,6 +113,7 @@ impl Default for BatchLimits {
             // What TOML can write.
             units: i64::MAX as u64,
             age_ms: 10_000,
+            backlog: 64,
             micro_batch: 512,
         }
     }

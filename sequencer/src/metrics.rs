@@ -81,6 +81,10 @@ pub struct Metrics {
     pub queue: Gauge,
     /// The batch being built.
     pub building: Gauge,
+    /// Closed batches that wait for L1.
+    pub unposted: Gauge,
+    /// Batches that L1 takes now.
+    pub room: Gauge,
     /// The newest batch on L1.
     pub tip: Gauge,
     /// The newest final batch.
@@ -117,6 +121,8 @@ impl Default for Metrics {
         };
         let queue = gauge("queue", "Requests that wait for the engine");
         let building = gauge("building_batch", "Number of the batch being built");
+        let unposted = gauge("unposted_batches", "Closed batches that wait for L1");
+        let room = gauge("l1_room_batches", "Batches that L1 takes now");
         let tip = gauge("tip_batch", "Newest batch on L1");
         let finalised = gauge("final_batch", "Newest final batch");
         let inbox = gauge("inbox_consumed", "Messages consumed from the inbox");
@@ -146,6 +152,8 @@ impl Default for Metrics {
             micro_batch,
             queue,
             building,
+            unposted,
+            room,
             tip,
             finalised,
             inbox,

@@ -3,6 +3,7 @@
 use crate::api::{self, Api};
 use crate::config::Config;
 use crate::engine::EngineHandle;
+use crate::engine::backlog::Room;
 use crate::engine::rig::{self, Options, Rig};
 use crate::l1::L1;
 use crate::l1::error::L1Error;
@@ -83,8 +84,15 @@ impl Service {
                 });
             }
         };
+        // Until the poster has looked, L1 takes nothing.
+        let told = Room {
+            tip: heads.tip,
+            batches: 0,
+        };
+        rig.engine.room(told)?;
         let reader = Reader::new(l1.rollup, rig.inbox);
         let heads = Arc::new(watch::Sender::new(heads));
+        let bond_slice = info.params.bond_slice;
         let api = Api {
             store: rig.store.clone(),
             blobs: rig.blobs.clone(),
@@ -102,6 +110,8 @@ impl Service {
             metrics: rig.metrics.clone(),
             heads: heads.clone(),
             engine: rig.engine.clone(),
+            bond_slice,
+            told,
             closed: rig.closed.clone(),
             in_flight: config.l1.in_flight,
             poll: config.l1.poll(),

@@ -1,7 +1,8 @@
 //! The programs' accounts, read.
 
 use crate::pda;
-use crate::rpc::{Rpc, RpcError};
+use crate::rpc::{Rpc, RpcError, read_zero_copy};
+use anchor_lang::AccountDeserialize;
 use settlement::state::{Chain, InboxPage, Rollup, Sequencer};
 use solana_pubkey::Pubkey;
 
@@ -24,6 +25,33 @@ pub async fn chain_at(rpc: &Rpc, rollup: &Pubkey) -> Result<(u64, Box<Chain>), R
         expected: "chain of batches",
     })?;
     Ok((slot, chain))
+}
+
+/// The batches of a rollup and the bond of sequencer `key`, if it has one, of the same moment.
+pub async fn chain_and_bond(
+    rpc: &Rpc,
+    rollup: &Pubkey,
+    key: &Pubkey,
+) -> Result<(Box<Chain>, Option<Sequencer>), RpcError> {
+    let (chain_at, bond_at) = (pda::chain(rollup), pda::sequencer(rollup, key));
+    let mut found = rpc.accounts(&[chain_at, bond_at]).await?.into_iter();
+    let (chain, bond) = (found.next().flatten(), found.next().flatten());
+    let bad = |address, expected, reason: String| RpcError::Account {
+        address,
+        expected,
+        reason,
+    };
+    let expected = "chain of batches";
+    let chain = chain.ok_or(RpcError::Missing {
+        address: chain_at,
+        expected,
+    })?;
+    let chain = read_zero_copy(&chain.data).map_err(|e| bad(chain_at, expected, e.into()))?;
+    let bond = bond
+        .map(|bond| Sequencer::try_deserialize(&mut bond.data.as_slice()))
+        .transpose()
+        .map_err(|e| bad(bond_at, "sequencer", e.to_string()))?;
+    Ok((Box::new(chain), bond))
 }
 
 /// The bond of sequencer `key`; `None` if it has none.

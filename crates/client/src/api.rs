@@ -57,6 +57,9 @@ pub struct Status {
     pub finalised: u64,
     /// Batches that are closed and not yet on L1.
     pub unposted: u64,
+    /// Batches after the newest on L1 that L1 takes now: places for pending batches, and free slices
+    /// of the bond.
+    pub l1_room: u64,
     /// Requests that wait to be executed.
     pub queue: u64,
     /// Messages from L1.

@@ -57,7 +57,7 @@ impl From<StoreError> for ApiError {
 impl From<EngineError> for ApiError {
     fn from(e: EngineError) -> Self {
         let code = match e {
-            EngineError::Busy(_) => "busy",
+            EngineError::Busy(_) | EngineError::Backlog(_) => "busy",
             EngineError::Stopped => "stopping",
         };
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, e.to_string())

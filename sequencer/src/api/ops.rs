@@ -16,6 +16,7 @@ use axum::response::IntoResponse;
 pub async fn status(State(api): State<Api>) -> Result<Json<Status>, ApiError> {
     let progress = api.store.progress()?;
     let building = api.engine.building();
+    let backlog = api.engine.backlog();
     let heads = *api.heads.borrow();
     let (l1_lamports, l1_bytes) = api.store.l1_totals()?;
     let (totals, consumed, outbox) = progress.map_or_else(Default::default, |p| {
@@ -38,7 +39,8 @@ pub async fn status(State(api): State<Api>) -> Result<Json<Status>, ApiError> {
         params: api.info.params.into(),
         tip: heads.tip,
         finalised: heads.finalised,
-        unposted: building.number.saturating_sub(1).saturating_sub(heads.tip),
+        unposted: backlog.waiting,
+        l1_room: backlog.room.unwrap_or(0),
         building,
         queue: api.engine.queued() as u64,
         inbox: InboxView {

@@ -40,6 +40,13 @@ impl Arguments {
                 ),
             ),
             (
+                "backlog",
+                format!(
+                    "{} closed batches wait for L1, which takes {} now",
+                    status.unposted, status.l1_room
+                ),
+            ),
+            (
                 "inbox",
                 format!(
                     "{} of {} consumed",

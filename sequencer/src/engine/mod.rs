@@ -6,12 +6,14 @@
 //! * [`execute`], `runs`: running models, on a thread of its own; `caps`: which ones
 //! * [`apply`]: the state transition over a micro-batch
 //! * [`writer`], `calls`: the loop that does these in turn, and who waits for it
+//! * [`backlog`]: what waits for L1, and what L1 takes
 //! * [`rebuild`]: the batches that L1 takes no more, built again
 //! * [`rig`]: all of these, running
 //! * [`refusal`]: why a request is not taken
 
 pub mod admission;
 pub mod apply;
+pub mod backlog;
 mod calls;
 mod caps;
 pub mod execute;
@@ -31,6 +33,7 @@ use assay_client::api::{Base64, Building, Executed, Hash32};
 use assay_ledger::Hash;
 use assay_ledger::inbox::Message;
 use assay_ledger::result::{Status, TxResult};
+use backlog::{Backlog, Room};
 use crossbeam_channel::Sender;
 use rebuild::{Due, Rebuilt};
 use refusal::Refused;
@@ -43,6 +46,13 @@ pub enum EngineError {
     /// The queue is full.
     #[error("{0} requests wait already: try again in a moment, with fewer at a time")]
     Busy(usize),
+    /// Too many closed batches wait for L1.
+    #[error(
+        "{} closed batches wait for L1, which takes {} now: no more requests are taken until it has some of them",
+        .0.waiting,
+        .0.room.unwrap_or(0)
+    )]
+    Backlog(Backlog),
     /// It has stopped, or is about to.
     #[error(
         "the sequencer is stopping: requests of this call may or may not be in a batch, ask GET /v1/transactions/{{id}} when it is back"
@@ -123,6 +133,8 @@ pub enum Command {
         /// The messages.
         messages: Vec<Message>,
     },
+    /// What L1 takes.
+    Room(Room),
     /// Close the batch, after all that came before; its number, or none if it was empty.
     Close(oneshot::Sender<Option<u64>>),
     /// Build the batches after L1's newest again; what came of it, or none if not all messages that
@@ -148,6 +160,8 @@ pub struct EngineHandle {
     queue: Arc<Semaphore>,
     capacity: usize,
     building: watch::Receiver<Building>,
+    backlog: watch::Receiver<Backlog>,
+    most_waiting: u64,
     metrics: Arc<Metrics>,
 }
 
@@ -156,6 +170,10 @@ impl EngineHandle {
     pub async fn submit(&self, requests: Vec<Admitted>) -> Result<Vec<Answer>, EngineError> {
         if requests.is_empty() {
             return Ok(Vec::new());
+        }
+        let backlog = self.backlog();
+        if backlog.waiting >= self.most_waiting {
+            return Err(EngineError::Backlog(backlog));
         }
         let busy = || EngineError::Busy(self.queued());
         let permits = u32::try_from(requests.len()).map_err(|_| busy())?;
@@ -177,6 +195,13 @@ impl EngineHandle {
     pub fn inbox(&self, first: u64, messages: Vec<Message>) -> Result<(), EngineError> {
         self.commands
             .send(Command::Inbox { first, messages })
+            .map_err(|_| EngineError::Stopped)
+    }
+
+    /// Says what L1 takes. While nothing is said, batches are closed as if it took all.
+    pub fn room(&self, room: Room) -> Result<(), EngineError> {
+        self.commands
+            .send(Command::Room(room))
             .map_err(|_| EngineError::Stopped)
     }
 
@@ -214,6 +239,11 @@ impl EngineHandle {
     /// The batch being built.
     pub fn building(&self) -> Building {
         self.building.borrow().clone()
+    }
+
+    /// Closed batches that wait for L1.
+    pub fn backlog(&self) -> Backlog {
+        *self.backlog.borrow()
     }
 
     /// Requests that wait.

@@ -70,7 +70,7 @@ impl Rig {
             metrics.clone(),
         )?;
         let name = executor.name().to_owned();
-        let micro_batch = options.limits.micro_batch;
+        let (micro_batch, backlog) = (options.limits.micro_batch, options.limits.backlog);
         let ledger = restore(&store, env, options.limits, options.models)?;
         let inbox = ledger.state.heads().inbox;
         let (closed, watching) = watch::channel(ledger.open.number() - 1);
@@ -82,6 +82,7 @@ impl Rig {
             closed,
             micro_batch,
             queue: options.queue,
+            backlog,
         });
         let (end, ended) = oneshot::channel();
         std::thread::Builder::new()

@@ -1,5 +1,6 @@
 //! The engine against a temporary directory: requests of every kind, refusals, restarts.
 
+mod backlog;
 mod jobs;
 mod rebuild;
 

@@ -3,6 +3,7 @@
 
 use super::admission::Admitted;
 use super::apply::Ledger;
+use super::backlog::{Backlog, Room};
 use super::calls::Calls;
 use super::caps;
 use super::execute::{ExecutorThread, GroupResult, ModelKey, key};
@@ -58,6 +59,9 @@ pub struct Writer {
     metrics: Arc<Metrics>,
     commands: Receiver<Command>,
     building: watch::Sender<Building>,
+    backlog: watch::Sender<Backlog>,
+    /// What L1 takes, once that was said.
+    room: Option<Room>,
     closed: watch::Sender<u64>,
     micro_batch: usize,
     calls: Calls,
@@ -91,6 +95,8 @@ pub struct Parts {
     pub micro_batch: usize,
     /// Requests that may wait.
     pub queue: usize,
+    /// Closed batches that may wait for L1.
+    pub backlog: u64,
 }
 
 impl Writer {
@@ -98,11 +104,14 @@ impl Writer {
     pub fn new(parts: Parts) -> (Self, EngineHandle) {
         let (sender, commands) = crossbeam_channel::unbounded();
         let (building, watching) = watch::channel(Building::default());
+        let (backlog, watching_backlog) = watch::channel(Backlog::default());
         let handle = EngineHandle {
             commands: sender,
             queue: Arc::new(Semaphore::new(parts.queue)),
             capacity: parts.queue,
             building: watching,
+            backlog: watching_backlog,
+            most_waiting: parts.backlog.max(1),
             metrics: parts.metrics.clone(),
         };
         let writer = Self {
@@ -113,6 +122,8 @@ impl Writer {
             metrics: parts.metrics,
             commands,
             building,
+            backlog,
+            room: None,
             closed: parts.closed,
             micro_batch: parts.micro_batch.max(1),
             calls: Calls::default(),
@@ -143,11 +154,7 @@ impl Writer {
             if self.in_flight.is_some() {
                 continue;
             }
-            let old = self
-                .ledger
-                .open
-                .deadline()
-                .is_some_and(|d| d <= Instant::now());
+            let old = self.deadline().is_some_and(|d| d <= Instant::now());
             let idle = self.waiting.is_empty() && self.messages.is_empty();
             if old || (idle && !self.closes.is_empty()) {
                 self.close()?;
@@ -156,6 +163,13 @@ impl Writer {
                 return Ok(());
             }
         }
+    }
+
+    /// When the batch being built is to be closed for its age: not while L1 has no room for it.
+    fn deadline(&self) -> Option<Instant> {
+        let open = &self.ledger.open;
+        let backlog = Backlog::of(self.room, open.number());
+        open.deadline().filter(|_| backlog.has_room())
     }
 
     /// Takes what has been asked for; waits for it only where there is nothing else to do.
@@ -167,7 +181,7 @@ impl Writer {
             || !self.rebuilds.is_empty()
             || self.stopping;
         if !busy {
-            let wait = match self.ledger.open.deadline() {
+            let wait = match self.deadline() {
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),
                 None => IDLE,
             };
@@ -212,6 +226,10 @@ impl Writer {
                     );
             }
             Command::Inbox { first, messages } => self.receive(first, messages),
+            Command::Room(room) => {
+                self.room = Some(room);
+                self.publish();
+            }
             Command::Close(reply) => self.closes.push(reply),
             Command::Rebuild(due, reply) => self.rebuilds.push((due, reply)),
             Command::OutboxPath {
@@ -496,6 +514,10 @@ impl Writer {
 
     fn publish(&self) {
         let open = &self.ledger.open;
+        let backlog = Backlog::of(self.room, open.number());
+        self.backlog.send_replace(backlog);
+        self.metrics.unposted.set(backlog.waiting as i64);
+        self.metrics.room.set(backlog.room.unwrap_or(0) as i64);
         self.metrics.building.set(open.number() as i64);
         self.building.send_replace(Building {
             number: open.number(),

@@ -2,6 +2,7 @@
 //!
 //! * [`poster`]: closed batches go to L1 and become final; every step is derived from L1's state
 //! * `data`: a batch's data account; `costs`: what a batch cost, found again on L1
+//! * [`room`]: how many more batches L1 takes
 //! * `overdue`: what to do when L1 takes a batch no more
 //! * [`follower`]: the inbox's messages come to the engine
 //! * [`error`]: what goes wrong, and how bad it is
@@ -12,6 +13,7 @@ pub mod error;
 pub mod follower;
 mod overdue;
 pub mod poster;
+pub mod room;
 
 use crate::config::{Config, TxVersion};
 use assay_client::accounts;

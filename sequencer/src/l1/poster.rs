@@ -10,8 +10,10 @@ use super::costs;
 use super::data::{DataAccount, create, runs};
 use super::error::{L1Error, Severity};
 use super::overdue::overdue;
+use super::room::{self, Bounds};
 use super::{Heads, L1};
 use crate::engine::EngineHandle;
+use crate::engine::backlog::Room;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::records::{BatchRecord, L1Record, L1Step};
@@ -23,7 +25,6 @@ use assay_client::wire::Wire;
 use assay_ledger::data::{CHUNK, chunk_count};
 use backon::BackoffBuilder;
 use futures::StreamExt;
-use settlement::constants::MAX_PENDING;
 use settlement::state::{BatchData, Chain, InboxPage};
 use solana_signer::Signer;
 use std::sync::Arc;
@@ -46,6 +47,10 @@ pub struct Poster {
     pub heads: Arc<watch::Sender<Heads>>,
     /// Who builds batches again.
     pub engine: EngineHandle,
+    /// Lamports of the bond that each batch locks.
+    pub bond_slice: u64,
+    /// What the engine knows of L1's room.
+    pub told: Room,
     /// The newest closed batch.
     pub closed: watch::Receiver<u64>,
     /// Chunk transactions in flight at a time.
@@ -110,9 +115,12 @@ impl Poster {
     }
 
     /// Looks at L1 and does what is missing there.
-    async fn step(&self) -> Result<Did, L1Error> {
-        let chain = self.l1.chain().await?;
+    async fn step(&mut self) -> Result<Did, L1Error> {
+        let key = self.l1.key.pubkey().to_bytes();
+        let (chain, bond) = room::read(&self.l1, &key).await?;
         self.check(&chain)?;
+        let bounds = Bounds::of(&chain, bond.as_ref(), &key, self.bond_slice);
+        self.tell(&chain, bounds)?;
         self.heads.send_modify(|heads| {
             heads.tip = chain.tip_number;
             heads.finalised = chain.final_number;
@@ -122,13 +130,33 @@ impl Poster {
         if self.finalise(&chain).await? == Did::Something {
             return Ok(Did::Something);
         }
-        if chain.pending() >= MAX_PENDING {
+        if bounds.batches() == 0 {
             return Ok(Did::Nothing);
         }
         match self.store.batch(chain.tip_number + 1)? {
             Some(record) => self.post(&record).await,
             None => Ok(Did::Nothing),
         }
+    }
+
+    /// Tells the engine what L1 takes, if that is news.
+    fn tell(&mut self, chain: &Chain, bounds: Bounds) -> Result<(), L1Error> {
+        let room = Room {
+            tip: chain.tip_number,
+            batches: bounds.batches(),
+        };
+        if room == self.told {
+            return Ok(());
+        }
+        if bounds.slices == 0 && (self.told.batches > 0 || chain.pending() == 0) {
+            tracing::warn!(
+                slice = self.bond_slice,
+                pending = chain.pending(),
+                "L1 takes no batch: no slice of the bond is free; bond more, or wait for batches to become final"
+            );
+        }
+        self.told = room;
+        self.engine.room(room).map_err(|_| L1Error::Stopped)
     }
 
     /// L1's newest batch must be one of ours.
