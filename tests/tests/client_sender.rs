@@ -77,9 +77,11 @@ impl RpcSender for Faulty {
                 let _: Result<serde_json::Value, _> = pass().await;
                 first
             }
-            Fault::Amnesia => Ok(serde_json::json!({
-                "context": {"slot": 1, "apiVersion": "4.2.2"}, "value": [null]
-            })),
+            Fault::Amnesia => {
+                let mut answer: serde_json::Value = pass().await?;
+                answer["value"] = serde_json::json!([null]);
+                Ok(answer)
+            }
         }
     }
 
