@@ -7,6 +7,7 @@ use crate::outbox::{self, OutboxLeaf};
 use crate::result::{Status, TxResult};
 use crate::state::{InboxHead, Model};
 use crate::{Hash, Key, SOL};
+use alloc::vec::Vec;
 use assay_tensor::commit::input_root;
 use borsh::BorshDeserialize;
 
