@@ -9,6 +9,7 @@ use crate::l1::L1;
 use crate::l1::error::L1Error;
 use crate::l1::follower::Follower;
 use crate::l1::poster::Poster;
+use crate::l1::posting::Posting;
 use anyhow::{Context, Result, anyhow};
 use assay_client::inbox::Reader;
 use assay_ledger::transition::Env;
@@ -50,6 +51,15 @@ impl Service {
 
     /// The same with a key that is not read from `config.keypair`.
     pub async fn start_with(config: Config, key: Arc<Keypair>) -> Result<Self> {
+        Self::start_posting(config, key, Posting::Honest).await
+    }
+
+    /// The same, and what goes to L1 may be a lie: for the development network.
+    pub(crate) async fn start_posting(
+        config: Config,
+        key: Arc<Keypair>,
+        posting: Posting,
+    ) -> Result<Self> {
         let l1 = L1::new(&config, key);
         let (info, heads) = l1.look().await.with_context(|| {
             format!(
@@ -115,6 +125,7 @@ impl Service {
             closed: rig.closed.clone(),
             in_flight: config.l1.in_flight,
             poll: config.l1.poll(),
+            posting,
         };
         let follower = Follower {
             l1,

@@ -2,7 +2,9 @@
 //! else installed.
 //!
 //! * [`chain`]: the embedded Solana chain
+//! * [`cheat`]: sequencers that lie
 //! * [`network`]: everything on top of it
 
 pub mod chain;
+pub mod cheat;
 pub mod network;

@@ -1,7 +1,10 @@
 //! A whole network in this process: chain, programs, rollup, bonded sequencer, a token.
 
 use super::chain::{self, Chain};
+use super::cheat::Cheat;
+use super::cheat::cheater::Cheater;
 use crate::config::{Config, ExecutorChoice};
+use crate::l1::posting::Posting;
 use crate::programs::PROGRAMS;
 use crate::service::Service;
 use anyhow::{Context, Result};
@@ -47,6 +50,8 @@ pub struct Options {
     pub batch_age_ms: u64,
     /// The sequencer's key; a random one if `None`.
     pub sequencer: Option<Wallet>,
+    /// How the sequencer cheats once, when it is [told to](Cheater::arm); an honest one never.
+    pub cheat: Option<Cheat>,
 }
 
 impl Options {
@@ -63,6 +68,7 @@ impl Options {
             executor: ExecutorChoice::Auto,
             batch_age_ms: 2_000,
             sequencer: None,
+            cheat: None,
         }
     }
 }
@@ -120,6 +126,8 @@ pub struct Network {
     pub rollup: Pubkey,
     /// The development token.
     pub mint: Pubkey,
+    /// The sequencer's other half, if it is one that cheats.
+    pub cheater: Option<Arc<Cheater>>,
     service: Service,
     chain: Chain,
 }
@@ -161,7 +169,12 @@ impl Network {
         };
         config.batch.age_ms = options.batch_age_ms;
         config.l1.poll_ms = u64::try_from(chain.slot().as_millis())?.clamp(20, 400);
-        let service = Service::start_with(config, sequencer.keypair().clone())
+        let key = sequencer.keypair().clone();
+        let cheater = options
+            .cheat
+            .map(|cheat| Arc::new(Cheater::new(cheat, key.clone())));
+        let posting = cheater.clone().map_or(Posting::Honest, Posting::Cheating);
+        let service = Service::start_posting(config, key, posting)
             .await
             .context("the sequencer does not start")?;
         Ok(Self {
@@ -170,6 +183,7 @@ impl Network {
             sequencer,
             rollup,
             mint,
+            cheater,
             service,
             chain,
         })

@@ -142,7 +142,11 @@ pub(super) fn rebuild(
 }
 
 /// The state after batch `tip`.
-fn restore(store: &Store, tip: u64, base: &StateComponents) -> Result<FullState, EngineFailure> {
+pub(crate) fn restore(
+    store: &Store,
+    tip: u64,
+    base: &StateComponents,
+) -> Result<FullState, EngineFailure> {
     let mut state = match tip {
         0 => FullState::genesis(),
         _ => {

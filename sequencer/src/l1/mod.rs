@@ -4,6 +4,7 @@
 //! * `data`: a batch's data account; `costs`: what a batch cost, found again on L1
 //! * [`room`]: how many more batches L1 takes
 //! * `overdue`: what to do when L1 takes a batch no more
+//! * [`posting`]: what goes to L1
 //! * [`follower`]: the inbox's messages come to the engine
 //! * [`error`]: what goes wrong, and how bad it is
 
@@ -13,6 +14,7 @@ pub mod error;
 pub mod follower;
 mod overdue;
 pub mod poster;
+pub mod posting;
 pub mod room;
 
 use crate::config::{Config, TxVersion};

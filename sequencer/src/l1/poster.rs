@@ -10,6 +10,7 @@ use super::costs;
 use super::data::{DataAccount, create, runs};
 use super::error::{L1Error, Severity};
 use super::overdue::overdue;
+use super::posting::Posting;
 use super::room::{self, Bounds};
 use super::{Heads, L1};
 use crate::engine::EngineHandle;
@@ -57,6 +58,8 @@ pub struct Poster {
     pub in_flight: usize,
     /// Time between two looks.
     pub poll: Duration,
+    /// What goes to L1.
+    pub posting: Posting,
 }
 
 /// Whether there may be more to do at once.
@@ -134,7 +137,7 @@ impl Poster {
             return Ok(Did::Nothing);
         }
         match self.store.batch(chain.tip_number + 1)? {
-            Some(record) => self.post(&record).await,
+            Some(record) => self.post(record).await,
             None => Ok(Did::Nothing),
         }
     }
@@ -167,6 +170,7 @@ impl Poster {
         }
         match self.store.batch(tip.number)? {
             Some(record) if record.header.hash() == tip.hash => Ok(()),
+            Some(_) if self.posting.posted(tip.number, &tip.hash) => Ok(()),
             Some(_) => Err(L1Error::Fork(tip.number)),
             None => Err(L1Error::Behind {
                 tip: tip.number,
@@ -211,9 +215,8 @@ impl Poster {
     }
 
     /// Takes the next step of a batch on its way to L1.
-    async fn post(&self, record: &BatchRecord) -> Result<Did, L1Error> {
-        let header = &record.header;
-        if let Some(due) = overdue(&self.l1, header).await? {
+    async fn post(&self, record: BatchRecord) -> Result<Did, L1Error> {
+        if let Some(due) = overdue(&self.l1, &record.header).await? {
             let rebuilt = self.engine.rebuild(due).await;
             return Ok(match rebuilt.map_err(|_| L1Error::Stopped)? {
                 Some(_) => Did::Something,
@@ -221,13 +224,15 @@ impl Poster {
                 None => Did::Nothing,
             });
         }
-        let number = header.number;
+        let number = record.header.number;
         let key = self.l1.key.pubkey();
         let address = pda::batch_data(&key, number);
         let data = self.store.data(number)?.ok_or(L1Error::Behind {
             tip: number,
             ours: number - 1,
         })?;
+        let (record, data) = self.posting.of(&self.store, record, data)?;
+        let header = &record.header;
         let account = self.l1.rpc().account(&address).await?;
         match DataAccount::of(account.as_ref(), &data, &header.data_root) {
             DataAccount::None { lamports } => {
@@ -249,7 +254,7 @@ impl Poster {
                 let order = Order::new("seal", &self.l1.key, vec![make::seal_data(&key, &address)]);
                 self.send(number, L1Step::Seal, order.units(units)).await?;
             }
-            DataAccount::Sealed => self.post_header(record).await?,
+            DataAccount::Sealed => self.post_header(&record).await?,
             DataAccount::Other => {
                 let order = Order::new(
                     "close",

@@ -1,0 +1,43 @@
+//! What goes to L1: the batches that were closed, or, in a development network, a lie.
+
+use crate::dev::cheat::cheater::Cheater;
+use crate::l1::error::L1Error;
+use crate::store::Store;
+use crate::store::records::BatchRecord;
+use assay_ledger::Hash;
+use std::sync::Arc;
+
+/// What goes to L1.
+#[derive(Clone, Debug, Default)]
+pub enum Posting {
+    /// The batches that were closed.
+    #[default]
+    Honest,
+    /// A lie in place of one of them. Nothing but the development network's code makes this: no
+    /// configuration says it.
+    Cheating(Arc<Cheater>),
+}
+
+impl Posting {
+    /// What to post for a closed batch.
+    pub(super) fn of(
+        &self,
+        store: &Store,
+        record: BatchRecord,
+        data: Vec<u8>,
+    ) -> Result<(BatchRecord, Vec<u8>), L1Error> {
+        match self {
+            Self::Honest => Ok((record, data)),
+            Self::Cheating(cheater) => cheater.alter(store, record, data),
+        }
+    }
+
+    /// Whether the batch of this number and hash, which is not the one that was closed, was
+    /// posted all the same.
+    pub(super) fn posted(&self, number: u64, hash: &Hash) -> bool {
+        match self {
+            Self::Honest => false,
+            Self::Cheating(cheater) => cheater.posted(number, hash),
+        }
+    }
+}
