@@ -12,7 +12,7 @@ use assay_ledger::signature::Assumed;
 use assay_ledger::store::FullState;
 use assay_ledger::transaction::{Destination, Transaction};
 use assay_ledger::transition::{Env, StateAccess, apply_with};
-use assay_ledger::{Hash, SOL, codec};
+use assay_ledger::{Hash, ProgramHeader, SOL, codec};
 use assay_tensor::hash::hashv;
 use assay_tensor::leaves::{List, OperatorLeaf};
 use assay_tensor::program::Operand;
@@ -51,6 +51,7 @@ impl Lie {
             Cheat::HiddenLeaf => hidden_leaf(honest),
             Cheat::WrongParameters => wrong_parameters(honest),
             Cheat::MalformedProgram => malformed_program(honest, key),
+            Cheat::WithheldData => withheld_data(honest, key),
         }
     }
 }
@@ -78,21 +79,24 @@ fn wrong_output(honest: &Honest) -> Result<Lie, CheatError> {
 /// A model's first run was made with other parameters.
 fn wrong_parameters(honest: &Honest) -> Result<Lie, CheatError> {
     let (index, input, own) = honest.first_run()?;
-    let program = own.model().program();
-    let parameters = own.model().parameters().iter().map(|tensor| {
-        // The other model's: of the same types, its bytes in the opposite order.
-        let reversed = tensor.data().iter().rev().copied().collect();
-        Tensor::new(*tensor.ty(), reversed)
-    });
-    let parameters: Option<Vec<_>> = parameters.collect();
-    let parameters = parameters.ok_or(CheatError::Model)?;
-    let model = Model::new(program.clone(), parameters).ok_or(CheatError::Model)?;
+    let model = with_other_parameters(own.model())?;
     let trace = honest.library().trace(&model, &input);
     let claimed = RunClaims::honest(Arc::new(model), trace.ok_or(CheatError::Model)?);
     if claimed.output_root() == own.output_root() {
         return Err(CheatError::Without("run that depends on its parameters"));
     }
     with_run(honest, index, claimed)
+}
+
+/// The same program with other parameters of the same types: their bytes are in the opposite order.
+fn with_other_parameters(model: &Model) -> Result<Model, CheatError> {
+    let parameters = model.parameters().iter().map(|tensor| {
+        let reversed = tensor.data().iter().rev().copied().collect();
+        Tensor::new(*tensor.ty(), reversed)
+    });
+    let parameters: Option<Vec<_>> = parameters.collect();
+    let parameters = parameters.ok_or(CheatError::Model)?;
+    Model::new(model.program().clone(), parameters).ok_or(CheatError::Model)
 }
 
 fn with_run(honest: &Honest, index: u32, claimed: RunClaims) -> Result<Lie, CheatError> {
@@ -190,27 +194,50 @@ fn hidden_leaf(honest: &Honest) -> Result<Lie, CheatError> {
     Ok(lie)
 }
 
-/// The sequencer deploys the program of the first run once more, and says that it takes one work unit: its
-/// last operator's leaf restates a wrong sum.
+/// The sequencer deploys the program of the first run once more, and says that it takes one work unit an
+/// operator, the least that a header may say: its last operator's leaf restates a wrong sum.
 fn malformed_program(honest: &Honest, key: &Keypair) -> Result<Lie, CheatError> {
     let (_, _, own) = honest.first_run()?;
     let program = own.model().program();
     let mut leaves = Leaves::of(program);
     let last = leaves.operators.last_mut().ok_or(CheatError::Model)?;
     let mut leaf = OperatorLeaf::decode(last).map_err(|_| CheatError::Model)?;
-    leaf.running_units = 1;
+    leaf.running_units = program.header().operators.into();
     *last = leaf.encode();
     let operators = leaves.operators.iter();
     let operators: Vec<Hash> = operators.map(|leaf| List::Operators.hash(leaf)).collect();
     let mut header = program.header();
-    header.units = 1;
+    header.units = header.operators.into();
     header.operators_root = merkle::root(&operators);
 
+    let mut lie = with_deployment(honest, key, header, own.model().trees().list_root())?;
+    lie.malformed = Some((header.root(), leaves));
+    Ok(lie)
+}
+
+/// The sequencer deploys a model whose parameters it shows nobody. Nothing in the batch is wrong, but nobody
+/// could check a run of that model.
+fn withheld_data(honest: &Honest, key: &Keypair) -> Result<Lie, CheatError> {
+    let (_, _, own) = honest.first_run()?;
+    let model = with_other_parameters(own.model())?;
+    let (program, parameters) = (model.program().header(), model.trees().list_root());
+    if parameters == own.model().trees().list_root() {
+        return Err(CheatError::Without("model with parameters of its own"));
+    }
+    with_deployment(honest, key, program, parameters)
+}
+
+/// At the end of the batch the sequencer deploys a model.
+fn with_deployment(
+    honest: &Honest,
+    key: &Keypair,
+    program: ProgramHeader,
+    parameters_root: Hash,
+) -> Result<Lie, CheatError> {
     let (_, after) = honest.remake(honest.entries(), None)?;
     let owner = key.pubkey().to_bytes();
     let account = after.find(&owner, &SOL);
     let (from, account) = account.ok_or(CheatError::Without("account of the sequencer"))?;
-    let parameters_root = own.model().trees().list_root();
     let price = 1;
     let request = Request {
         rollup: honest.header().rollup,
@@ -218,7 +245,7 @@ fn malformed_program(honest: &Honest, key: &Keypair) -> Result<Lie, CheatError> 
         mint: SOL,
         nonce: account.nonce,
         action: Action::Deploy {
-            program: header,
+            program,
             parameters_root,
             price,
         },
@@ -227,16 +254,15 @@ fn malformed_program(honest: &Honest, key: &Keypair) -> Result<Lie, CheatError> 
     let mut entries = honest.entries().to_vec();
     entries.push(signed(Transaction::Deploy {
         from,
-        program: header,
+        program,
         parameters_root,
         price,
         signature: signature.into(),
     }));
-    let (mut lie, _) = honest.remake(&entries, None)?;
+    let (lie, _) = honest.remake(&entries, None)?;
     if !lie.claims.results.last().is_some_and(TxResult::done) {
         return Err(CheatError::Without("room for another model"));
     }
-    lie.malformed = Some((header.root(), leaves));
     Ok(lie)
 }
 

@@ -35,11 +35,13 @@ pub enum Cheat {
     WrongParameters,
     /// A program whose leaves contradict each other is deployed.
     MalformedProgram,
+    /// A model is deployed whose parameters nobody is given.
+    WithheldData,
 }
 
 impl Cheat {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::WrongOutput,
         Self::WrongBalance,
         Self::ForgedSignature,
@@ -48,6 +50,7 @@ impl Cheat {
         Self::HiddenLeaf,
         Self::WrongParameters,
         Self::MalformedProgram,
+        Self::WithheldData,
     ];
 
     /// Its name on the command line.
@@ -61,6 +64,7 @@ impl Cheat {
             Self::HiddenLeaf => "hidden-leaf",
             Self::WrongParameters => "wrong-parameters",
             Self::MalformedProgram => "malformed-program",
+            Self::WithheldData => "withheld-data",
         }
     }
 
@@ -75,6 +79,7 @@ impl Cheat {
             Self::HiddenLeaf => "the transaction tree has a leaf that is the hash of nothing",
             Self::WrongParameters => "a model is run with another model's parameters",
             Self::MalformedProgram => "a program is deployed that says it costs next to nothing",
+            Self::WithheldData => "a model is deployed whose parameters nobody is given",
         }
     }
 }

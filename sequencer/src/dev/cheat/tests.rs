@@ -1,11 +1,13 @@
 use super::*;
 use crate::demo::digits::Digits;
 use assay_client::wallet::Wallet;
+use assay_dispute::demand::{Blob, Demand, Named, Pieces};
 use assay_dispute::player::{Challenger, Knowledge, Library, Model, Models, RunClaims, Wrong};
 use assay_ledger::SOL;
 use assay_ledger::batch::{Difference, Run, assemble, replay};
 use assay_ledger::header::{Header, Params, genesis_hash};
 use assay_ledger::inbox::{self, Message, MessageKind};
+use assay_ledger::merkle;
 use assay_ledger::request::Action;
 use assay_ledger::result::TxResult;
 use assay_ledger::store::FullState;
@@ -236,6 +238,8 @@ fn doing_the_batch_again_shows_what_is_wrong() {
             }),
             // The state cannot know a program's leaves: that takes its bytes.
             Cheat::MalformedProgram => None,
+            // And nothing is wrong with the batch itself.
+            Cheat::WithheldData => None,
         };
         assert_eq!(found, expected, "{cheat}");
     }
@@ -255,10 +259,43 @@ fn a_verifier_knows_where_to_begin() {
         }
         let wrong = Challenger::new(knowledge, library).wrong();
         let expected = match cheat {
-            Cheat::WrongBalance | Cheat::SkippedMessage => Wrong::State,
-            Cheat::MalformedProgram => Wrong::Program(4),
-            _ => Wrong::Transactions,
+            Cheat::WrongBalance | Cheat::SkippedMessage => Some(Wrong::State),
+            Cheat::MalformedProgram => Some(Wrong::Program(4)),
+            // There is nothing to dispute, but something to demand.
+            Cheat::WithheldData => None,
+            _ => Some(Wrong::Transactions),
         };
-        assert_eq!(wrong, Some(expected), "{cheat}");
+        assert_eq!(wrong, expected, "{cheat}");
     }
+}
+
+#[test]
+fn what_is_withheld_can_be_demanded() {
+    let lie = lie(Cheat::WithheldData);
+    let claims = &lie.claims;
+    let index = claims.transactions.len() - 1;
+    let transaction = claims.transactions[index].clone();
+    let Transaction::Deploy {
+        program,
+        parameters_root,
+        ..
+    } = transaction
+    else {
+        panic!("{transaction:?}");
+    };
+    let library = scene().honest.library();
+    assert!(library.model(&program.root(), &parameters_root).is_none());
+    let named = Named {
+        index: index as u32,
+        transaction,
+        result: claims.results[index],
+        path: merkle::path(&claims.leaves, index as u64).unwrap(),
+        updated: None,
+    };
+    let pieces = Pieces {
+        of: Blob::Chunks { parameter: 0 },
+        first: 0,
+        count: 1,
+    };
+    assert!(Demand::open(&claims.header, &named, pieces).is_ok());
 }
