@@ -69,9 +69,14 @@ fn whatever_is_said_of_a_run_is_found() {
     }
 }
 
+/// Every operator that there is.
+const OPERATORS: usize = 9;
+
 #[test]
-fn whatever_is_said_of_an_element_is_found() {
-    for seed in 20..30 {
+fn whatever_is_said_of_an_operator_s_value_is_found() {
+    // How often each operator was lied about in each way.
+    let mut seen: BTreeMap<(&str, String), u64> = BTreeMap::new();
+    for seed in 20..28 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let batch = mixed(seed, 3, 30);
         for (index, (_, result)) in (0u32..).zip(&batch.records) {
@@ -79,14 +84,29 @@ fn whatever_is_said_of_an_element_is_found() {
                 continue;
             }
             let own = run(&batch, index);
-            for (operator, ty) in own.model().program().value_types().iter().enumerate() {
-                let element = rng.random_range(0..ty.shape.elements()) as usize;
-                if let Some(lie) = wrong_element(&batch, index, operator as u32, element) {
+            let program = own.model().program();
+            let nodes = program.program().nodes.iter().zip(program.value_types());
+            for (operator, (node, ty)) in (0u32..).zip(nodes) {
+                // One that an output depends on.
+                let wrong = (0..16).find_map(|_| {
+                    let element = rng.random_range(0..ty.shape.elements());
+                    wrong_element(&batch, index, operator, element as usize)
+                });
+                let lies = wrong_values(&batch, index, operator);
+                for lie in lies.into_iter().chain(wrong) {
                     convicts(&batch, &lie);
+                    let way = lie.name.split(" of operator").next().unwrap();
+                    let way = way.trim_end_matches(|c: char| c.is_ascii_digit());
+                    let kind = node.op.kind();
+                    *seen.entry((kind, way.to_string())).or_default() += 1;
                 }
             }
         }
     }
+    let kinds: BTreeSet<_> = seen.keys().map(|(kind, _)| kind).collect();
+    let ways: BTreeSet<_> = seen.keys().map(|(_, way)| way).collect();
+    assert_eq!((kinds.len(), ways.len()), (OPERATORS, 7), "{seen:#?}");
+    assert_eq!(seen.len(), OPERATORS * 7, "{seen:#?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod runs;
 mod states;
 
 pub use data::wrong_data;
-pub use runs::{run, wrong_element, wrong_runs};
+pub use runs::{run, wrong_element, wrong_runs, wrong_values};
 pub use states::{other_states, wrong_results, wrong_states};
 
 use super::world::*;
@@ -145,8 +145,12 @@ pub fn random_lie(batch: &Batch, rng: &mut ChaCha8Rng) -> Lie {
         let runs: Vec<u32> = runs.into_iter().filter(|i| ran[*i as usize]).collect();
         let mut lies = match rng.random_range(0..5) {
             0 if !runs.is_empty() => {
-                let run = runs[rng.random_range(0..runs.len())];
-                wrong_runs(batch, run, rng)
+                let index = runs[rng.random_range(0..runs.len())];
+                let operators = run(batch, index).roots().count() as u32;
+                match rng.random_range(0..3) {
+                    0 => wrong_values(batch, index, rng.random_range(0..operators)),
+                    _ => wrong_runs(batch, index, rng),
+                }
             }
             1 if !runs.is_empty() => {
                 let index = runs[rng.random_range(0..runs.len())];

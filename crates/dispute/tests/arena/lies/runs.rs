@@ -4,6 +4,7 @@ use super::*;
 use assay_dispute::Hash;
 use assay_dispute::game::Reason;
 use assay_dispute::player::{Model, Models, RunClaims};
+use assay_tensor::commit::CHUNK;
 use assay_tensor::program::Operand;
 use assay_tensor::reference;
 use assay_tensor::types::{DType, Tensor, TensorType};
@@ -105,8 +106,68 @@ pub fn wrong_element(batch: &Batch, index: u32, operator: u32, element: usize) -
     Some(with_run(batch, index, claimed).lie(name, Some(Reason::Element)))
 }
 
-/// Lies about the output of run `index` that are no wrong element: another shape, tails of other
-/// lengths, an output that is not the value, the run of another model.
+/// Says that the value of `operator` has another shape, another element type, or a tail of another length,
+/// and something else of all values that follow.
+pub fn wrong_values(batch: &Batch, index: u32, operator: u32) -> Vec<Lie> {
+    let own = run(batch, index);
+    let types = own.model().program().value_types().to_vec();
+    let ty = types[operator as usize];
+    let data = own.data(operator).unwrap().to_vec();
+    let dims = ty.shape.dims();
+    let other_dims = match dims {
+        // Six at most.
+        [1, rest @ ..] if !rest.is_empty() => rest.to_vec(),
+        [first, rest @ ..] => [&[first + 1], rest].concat(),
+        [] => vec![2],
+    };
+    let reshaped = TensorType::new(ty.dtype, &other_dims).unwrap();
+    let other_dtype = match ty.dtype {
+        DType::I8 => DType::I32,
+        DType::I32 => DType::I8,
+    };
+    let retyped = TensorType::new(other_dtype, dims).unwrap();
+    let resized = |len| {
+        let mut data = data.clone();
+        data.resize(len, 0);
+        data
+    };
+    let ways = [
+        (
+            "another shape",
+            reshaped,
+            resized(reshaped.bytes() as usize),
+        ),
+        (
+            "another element type",
+            retyped,
+            vec![0; retyped.bytes() as usize],
+        ),
+        ("a longer tail", ty, resized(data.len() + 1)),
+        ("a shorter tail", ty, resized(data.len() - 1)),
+        ("a chunk more", ty, resized(data.len() + CHUNK)),
+        ("nothing", ty, Vec::new()),
+    ];
+    let lie = |(way, ty, data)| {
+        let mut claimed = own.clone();
+        let later = (operator + 1..).zip(&types[operator as usize + 1..]);
+        let garbled = later.map(|(at, ty)| {
+            let data = own.data(at).unwrap().iter().map(|byte| !byte);
+            (at, *ty, data.collect())
+        });
+        let values: Vec<_> = std::iter::once((operator, ty, data))
+            .chain(garbled)
+            .collect();
+        claimed.set_values(values);
+        // Values that no output depends on are nobody's concern.
+        let lies = claimed.output_root() != own.output_root();
+        let name = format!("{way} of operator {operator} of run {index}");
+        lies.then(|| with_run(batch, index, claimed).lie(name, Some(Reason::Time)))
+    };
+    ways.into_iter().filter_map(lie).collect()
+}
+
+/// Lies about the outputs of run `index`: the last element, an output that is not the value, the run of
+/// another model.
 pub fn wrong_runs(batch: &Batch, index: u32, rng: &mut ChaCha8Rng) -> Vec<Lie> {
     let own = run(batch, index);
     let program = own.model().program().program().clone();
@@ -118,30 +179,6 @@ pub fn wrong_runs(batch: &Batch, index: u32, rng: &mut ChaCha8Rng) -> Vec<Lie> {
         let name = format!("{name} of run {index}");
         lies.push(with_run(batch, index, claimed).lie(name, Some(reason)));
     };
-    let mut other = own.clone();
-    let dims = [&[1], ty.shape.dims()].concat();
-    if let Some(ty) = TensorType::new(ty.dtype, &dims).filter(|_| dims.len() <= 6) {
-        other.set_value(output, &ty, data.clone());
-        add("another shape", Reason::Time, other);
-    }
-    let mut other = own.clone();
-    let dtype = match ty.dtype {
-        DType::I8 => DType::I32,
-        DType::I32 => DType::I8,
-    };
-    let retyped = TensorType::new(dtype, ty.shape.dims()).unwrap();
-    other.set_value(output, &retyped, vec![0; retyped.bytes() as usize]);
-    add("another element type", Reason::Time, other);
-    for (name, len) in [
-        ("a longer tail", data.len() + 1),
-        ("a shorter tail", data.len() - 1),
-    ] {
-        let mut other = own.clone();
-        let mut data = data.clone();
-        data.resize(len, 0);
-        other.set_value(output, &ty, data);
-        add(name, Reason::Time, other);
-    }
     let mut other = own.clone();
     let mut changed = data.clone();
     let last = ty.shape.elements() as usize - 1;
