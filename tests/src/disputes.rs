@@ -10,6 +10,7 @@ use assay_client::instructions::disputes::{self as build, WRITE};
 use assay_client::pda;
 use assay_dispute::descent::{Descent, MAX_LEVELS};
 use assay_dispute::game::{Claim, Dispute as Game, Move, RunClaim, Stage};
+use assay_dispute::prove::ProofKind;
 use assay_ledger::batch::tx_root;
 use assay_ledger::header::Header;
 use assay_ledger::result::TxResult;
@@ -20,7 +21,9 @@ use assay_tensor::merkle::Levels;
 use assay_tensor::op::Op;
 use assay_tensor::program::{CheckedProgram, Node, Operand, Output, Program};
 use assay_tensor::types::{DType, Shape, Tensor, TensorType};
+use settlement::heap::MAX_FRAME;
 use settlement::state::{Buffer, Dispute};
+use solana_instruction::Instruction;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
@@ -241,6 +244,42 @@ impl TestRollup {
         let instruction =
             build::play_from_buffer(&self.address, dispute, &player.pubkey(), state, buffer);
         self.svm.send(&[instruction], &[player])
+    }
+
+    /// `prove` in a dispute over a batch of the first sequencer, with the largest heap.
+    pub fn prove(
+        &mut self,
+        challenger: &Keypair,
+        dispute: &Pubkey,
+        page: Option<u64>,
+        kind: ProofKind,
+        proof: Vec<u8>,
+    ) -> Outcome {
+        let (key, sequencer) = (challenger.pubkey(), self.sequencer.pubkey());
+        let prove = build::prove(&self.address, dispute, &key, &sequencer, page, kind, proof);
+        self.send_proof(challenger, prove)
+    }
+
+    /// `prove_from_buffer`, likewise.
+    pub fn prove_from_buffer(
+        &mut self,
+        challenger: &Keypair,
+        dispute: &Pubkey,
+        page: Option<u64>,
+        kind: ProofKind,
+        buffer: &Pubkey,
+    ) -> Outcome {
+        let (key, sequencer) = (challenger.pubkey(), self.sequencer.pubkey());
+        let prove =
+            build::prove_from_buffer(&self.address, dispute, &key, &sequencer, page, kind, buffer);
+        self.send_proof(challenger, prove)
+    }
+
+    fn send_proof(&mut self, challenger: &Keypair, prove: Instruction) -> Outcome {
+        self.svm.heap = Some(MAX_FRAME as u32);
+        let outcome = self.svm.send(&[prove], &[challenger]);
+        self.svm.heap = None;
+        outcome
     }
 
     /// `time_out` of a dispute over a batch of `sequencer`.

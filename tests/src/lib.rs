@@ -6,6 +6,8 @@
 //! * [`batch`]: batches with valid headers
 //! * [`demands`]: every instruction of a demand, and a batch that names blobs
 //! * [`disputes`]: every instruction of a dispute, and an asserter with trees made by hand
+//! * [`staged`]: a rollup in the middle of its life
+//! * [`duel`]: the honest players, on the chain
 //! * [`outbox`]: an outbox tree with paths
 //! * [`bridge`], [`escrow`]: every instruction of these programs
 //! * [`tokens`]: real mints
@@ -16,11 +18,13 @@ pub mod batch;
 pub mod bridge;
 pub mod demands;
 pub mod disputes;
+pub mod duel;
 pub mod escrow;
 pub mod outbox;
 pub mod programs;
 pub mod relay;
 pub mod rollup;
+pub mod staged;
 pub mod svm;
 pub mod table;
 pub mod tokens;

@@ -41,6 +41,22 @@ pub enum Wire {
     V1,
 }
 
+impl Wire {
+    /// Bytes of such a transaction, at most.
+    pub fn limit(self) -> usize {
+        match self {
+            Self::Legacy => LEGACY_BYTES,
+            Self::V1 => V1_BYTES,
+        }
+    }
+}
+
+/// Bytes on the wire of a transaction with this message.
+fn length(wire: Wire, message: &VersionedMessage) -> usize {
+    let count = usize::from(message.header().num_required_signatures);
+    message.serialize().len() + 64 * count + usize::from(wire == Wire::Legacy)
+}
+
 /// What a transaction that succeeded left behind.
 #[derive(Debug)]
 pub struct Sent {
@@ -68,6 +84,8 @@ pub struct Svm {
     keys: u64,
     /// Pays the fees of every transaction, and nothing else unless told to.
     pub payer: Keypair,
+    /// Bytes of heap that every transaction asks for, if not the default.
+    pub heap: Option<u32>,
 }
 
 impl Svm {
@@ -97,6 +115,7 @@ impl Svm {
             inner,
             keys: 0,
             payer: Keypair::new_from_array([1; 32]),
+            heap: None,
         };
         let payer = svm.payer.pubkey();
         svm.airdrop(&payer, 1_000_000_000_000);
@@ -178,6 +197,40 @@ impl Svm {
         self.send_as(Wire::Legacy, instructions, signers, &[])
     }
 
+    /// Bytes on the wire of a transaction of these instructions.
+    pub fn bytes(&self, wire: Wire, instructions: &[Instruction]) -> usize {
+        length(wire, &self.message(wire, instructions))
+    }
+
+    /// The message of these instructions, with the highest limits of compute units and heap.
+    fn message(&self, wire: Wire, instructions: &[Instruction]) -> VersionedMessage {
+        let blockhash = self.inner.latest_blockhash();
+        let payer = self.payer.pubkey();
+        match wire {
+            Wire::Legacy => {
+                let mut all = vec![ComputeBudgetInstruction::set_compute_unit_limit(MAX_UNITS)];
+                if let Some(bytes) = self.heap {
+                    all.push(ComputeBudgetInstruction::request_heap_frame(bytes));
+                }
+                all.extend_from_slice(instructions);
+                let message = Message::new_with_blockhash(&all, Some(&payer), &blockhash);
+                VersionedMessage::Legacy(message)
+            }
+            Wire::V1 => {
+                let mut config = v1::TransactionConfig::empty()
+                    .with_compute_unit_limit(MAX_UNITS)
+                    .with_loaded_accounts_data_size_limit(4 << 20);
+                if let Some(bytes) = self.heap {
+                    config = config.with_heap_size(bytes);
+                }
+                let message =
+                    v1::Message::try_compile_with_config(&payer, instructions, blockhash, config)
+                        .expect("the message compiles");
+                VersionedMessage::V1(message)
+            }
+        }
+    }
+
     /// Sends instructions. The keys in `programs` sign without a signature, as a program's
     /// derived address does in a call of another program.
     ///
@@ -192,25 +245,8 @@ impl Svm {
     ) -> Outcome {
         // The same instructions again are another transaction.
         self.inner.expire_blockhash();
-        let blockhash = self.inner.latest_blockhash();
-        let payer = self.payer.pubkey();
-        let (message, limit) = match wire {
-            Wire::Legacy => {
-                let mut all = vec![ComputeBudgetInstruction::set_compute_unit_limit(MAX_UNITS)];
-                all.extend_from_slice(instructions);
-                let message = Message::new_with_blockhash(&all, Some(&payer), &blockhash);
-                (VersionedMessage::Legacy(message), LEGACY_BYTES)
-            }
-            Wire::V1 => {
-                let config = v1::TransactionConfig::empty()
-                    .with_compute_unit_limit(MAX_UNITS)
-                    .with_loaded_accounts_data_size_limit(4 << 20);
-                let message =
-                    v1::Message::try_compile_with_config(&payer, instructions, blockhash, config)
-                        .expect("the message compiles");
-                (VersionedMessage::V1(message), V1_BYTES)
-            }
-        };
+        let message = self.message(wire, instructions);
+        let limit = wire.limit();
         let bytes = message.serialize();
         let count = usize::from(message.header().num_required_signatures);
         let signatures = message.static_account_keys()[..count]
@@ -226,7 +262,7 @@ impl Svm {
                     .sign_message(&bytes)
             })
             .collect();
-        let length = bytes.len() + 64 * count + usize::from(wire == Wire::Legacy);
+        let length = length(wire, &message);
         assert!(
             length <= limit,
             "{length} bytes do not fit a {wire:?} transaction of {limit}"

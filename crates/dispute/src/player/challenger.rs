@@ -106,6 +106,23 @@ impl<M: Models> Challenger<M> {
         }
     }
 
+    /// The number of the inbox message that the proof shows to which this stage leads, if it shows one.
+    pub fn message(&self, stage: &Stage) -> Option<u64> {
+        let Stage::StateStep(_, descent) = stage else {
+            return None;
+        };
+        let index = usize::try_from(descent.index.checked_sub(1)?).ok()?;
+        let transactions = self.knowledge.transactions();
+        transactions.get(index).filter(|tx| tx.consumes_message())?;
+        let earlier = transactions.iter().take(index);
+        let consumed = earlier.filter(|tx| tx.consumes_message()).count() as u64;
+        let first = self
+            .knowledge
+            .parent()
+            .map_or(0, |parent| parent.state.inbox.cursor);
+        first.checked_add(consumed)
+    }
+
     /// What it does next in a dispute of its own, over a batch that is pending if it is `live`, in slot
     /// `now`.
     pub fn next(&mut self, dispute: &Dispute, live: bool, now: u64) -> Next {

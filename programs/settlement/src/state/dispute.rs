@@ -196,12 +196,80 @@ impl Dispute {
     }
 }
 
+/// Where the clocks are in a game's encoding: after the header and the challenger's key.
+const CLOCKS: core::ops::Range<usize> = 446..470;
+
 /// The name of a game's state, by its encoding. A move names the state that it is made on, so
-/// that one that arrives twice, late, or on a fork of L1 is refused and not taken for the next.
+/// that one that arrives twice, late, or after another is refused and not taken for the next.
+///
+/// The clocks are no part of it: whoever sends two moves in one transaction knows the state after the
+/// first, but not the slot in which it will be made.
 pub fn state_name(game: &[u8]) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = hashv(&[STATE_TAG, game]);
+    let (before, rest) = game.split_at(CLOCKS.start.min(game.len()));
+    let after = rest.get(CLOCKS.len()..).unwrap_or(&[]);
+    let [a, b, c, d, e, f, g, h, ..] = hashv(&[STATE_TAG, before, after]);
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 const _: () = assert!(size_of::<Dispute>() + 8 == Dispute::head_size());
 const _: () = assert!(Dispute::size() <= 8_192);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assay_dispute::clock::Clocks;
+    use assay_ledger::header::{Header, Lane};
+    use assay_ledger::state::StateComponents;
+
+    #[test]
+    fn a_state_s_name_is_that_of_all_but_its_clocks() {
+        let header = Header {
+            rollup: [1; 32],
+            rules: 2,
+            codec: 3,
+            lane: Lane::L1,
+            number: 4,
+            parent: [5; 32],
+            sequencer: [6; 32],
+            state: StateComponents::genesis(),
+            tx_root: [7; 32],
+            tx_count: 8,
+            data_root: [9; 32],
+            data_len: 10,
+            params: header_params(),
+        };
+        let name = |game: &game::Dispute| {
+            let mut encoding = Vec::new();
+            game.serialize(&mut encoding).unwrap();
+            state_name(&encoding)
+        };
+        let game = game::Dispute::open(header, [11; 32], 12);
+        let mut other = game.clone();
+        other.clocks = Clocks {
+            asserter: u64::MAX,
+            challenger: u64::MAX,
+            since: u64::MAX,
+        };
+        assert_eq!(name(&other), name(&game));
+        other.moves += 1;
+        assert_ne!(name(&other), name(&game));
+        let mut other = game.clone();
+        other.challenger[31] ^= 1;
+        assert_ne!(name(&other), name(&game));
+    }
+
+    fn header_params() -> assay_ledger::header::Params {
+        assay_ledger::header::Params {
+            window: 1,
+            bond_slice: 2,
+            max_units: 3,
+            max_records: 4,
+            max_data: 5,
+            model_delay: 6,
+            sequencer_share: 7,
+            clock: 8,
+            extension: 9,
+            dispute_bond: 10,
+        }
+    }
+}

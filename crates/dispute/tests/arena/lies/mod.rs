@@ -1,7 +1,7 @@
 //! Batches that are wrong, and what their asserters say of them.
 
 mod data;
-mod runs;
+pub mod runs;
 mod states;
 
 pub use data::wrong_data;

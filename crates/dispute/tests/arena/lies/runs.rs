@@ -25,7 +25,7 @@ pub fn run(batch: &Batch, index: u32) -> RunClaims {
 }
 
 /// A batch that says `claimed` of the run of transaction `index`.
-fn with_run(batch: &Batch, index: u32, claimed: RunClaims) -> Remade {
+pub fn with_run(batch: &Batch, index: u32, claimed: RunClaims) -> Remade {
     let transactions: Vec<_> = batch.records.iter().map(|(tx, _)| tx.clone()).collect();
     let change = Change {
         outputs: HashMap::from([(index, claimed.output_root())]),

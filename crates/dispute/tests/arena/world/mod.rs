@@ -26,7 +26,11 @@ use std::sync::{Arc, Mutex};
 
 /// A mint that is not SOL.
 pub const TOKEN: Key = [7; 32];
-pub const ROLLUP: Key = [3; 32];
+/// The address of rollup 7 of the settlement program, which judges these batches too.
+pub const ROLLUP: Key = [
+    218, 25, 58, 144, 80, 116, 129, 108, 195, 71, 8, 112, 60, 164, 223, 197, 207, 158, 14, 193,
+    182, 39, 71, 56, 157, 49, 107, 227, 17, 89, 36, 4,
+];
 /// Users 0 to 3 have accounts in both mints; user 8 publishes, user 9 is the sequencer.
 pub const USERS: u8 = 4;
 pub const PUBLISHER: u8 = 8;
@@ -42,7 +46,7 @@ pub fn params() -> Params {
         bond_slice: 1_000_000_000,
         max_units: u64::MAX,
         max_records: 1 << 16,
-        max_data: 1 << 26,
+        max_data: 1 << 20,
         model_delay: 1,
         sequencer_share: 2_000,
         clock: 100,
