@@ -1,8 +1,9 @@
 /**
  * `anchor migrate`: creates a rollup of the deployed programs on the provider's cluster.
  *
- * Runs once: a rollup that is there already is left alone. What it is created with can be set by
- * environment variables, each `ASSAY_` and the name below in capitals, such as `ASSAY_WINDOW=150`.
+ * Runs once: a rollup that is there already, as it was to be created, is left alone. What it is created with is
+ * in `rollup.json`, as for `assay init`, and can be set by environment variables, each `ASSAY_` and the name
+ * below in capitals, such as `ASSAY_WINDOW=150`.
  */
 import * as anchor from "@anchor-lang/core";
 import { existsSync, readFileSync } from "node:fs";
@@ -24,6 +25,15 @@ function setting(name: string, value: number): number {
   return Number(text);
 }
 
+/** What a rollup is created with unless something else is said. */
+const defaults = JSON.parse(readFileSync(join(root, "migrations/rollup.json"), "utf8"));
+
+/** The leaves of an object as text, by their paths. */
+function flat(value: any, path = ""): Record<string, string> {
+  if (typeof value !== "object" || anchor.BN.isBN(value) || value instanceof anchor.web3.PublicKey) return { [path]: value.toString() };
+  return Object.assign({}, ...Object.entries(value).map(([key, part]) => flat(part, path ? `${path}.${key}` : key)));
+}
+
 const big = (name: string, value: number) => new anchor.BN(setting(name, value));
 
 module.exports = async function (provider: anchor.AnchorProvider): Promise<void> {
@@ -34,35 +44,41 @@ module.exports = async function (provider: anchor.AnchorProvider): Promise<void>
     [Buffer.from("rollup"), id.toArrayLike(Buffer, "le", 8)],
     settlement.programId,
   );
+  const window = setting("window", defaults.window);
+  const config = {
+    bridge: new anchor.web3.PublicKey(idl("bridge").address),
+    escrow: new anchor.web3.PublicKey(idl("escrow").address),
+    params: {
+      window: new anchor.BN(window),
+      bondSlice: big("bond_slice", defaults.bondSlice),
+      maxUnits: big("max_units", window * defaults.unitsPerWindowSlot),
+      maxRecords: setting("max_records", defaults.maxRecords),
+      maxData: setting("max_data", defaults.maxData),
+      modelDelay: big("model_delay", defaults.modelDelay),
+      sequencerShare: setting("sequencer_share", defaults.sequencerShare),
+      clock: big("clock", defaults.clock),
+      extension: big("extension", defaults.extension),
+      disputeBond: big("dispute_bond", defaults.disputeBond),
+    },
+    unbondDelay: big("unbond_delay", window * defaults.unbondWindows),
+    inboxGrace: big("inbox_grace", defaults.inboxGrace),
+    inboxBatch: setting("inbox_batch", defaults.inboxBatch),
+    inboxFeeBase: big("inbox_fee_base", defaults.inboxFeeBase),
+    inboxFeeStep: big("inbox_fee_step", defaults.inboxFeeStep),
+  };
   if (await provider.connection.getAccountInfo(rollup)) {
+    // Anybody may take a number: what is there must be what was meant.
+    const found: any = await (settlement.account as any).rollup.fetch(rollup);
+    const meant = flat({ authority: provider.wallet.publicKey, config });
+    const is = flat({ authority: found.authority, config: found.config });
+    const differences = Object.keys(meant).filter((name) => is[name] !== meant[name]);
+    if (differences.length > 0) {
+      const words = differences.map((name) => `${name} is ${is[name]}, not ${meant[name]}`).join("; ");
+      throw new Error(`rollup ${rollup.toBase58()} is there and is another one (${words}): set ASSAY_ROLLUP_ID to a free number`);
+    }
     console.log(`rollup ${rollup.toBase58()} is there already`);
     return;
   }
-  await settlement.methods
-    .initializeRollup(id, {
-      bridge: new anchor.web3.PublicKey(idl("bridge").address),
-      escrow: new anchor.web3.PublicKey(idl("escrow").address),
-      params: {
-        // Slots are about 0.4 s: a day to re-execute a batch.
-        window: big("window", 216_000),
-        bondSlice: big("bond_slice", 1_000_000_000),
-        maxUnits: big("max_units", 1_000_000_000_000),
-        maxRecords: setting("max_records", 16_384),
-        maxData: setting("max_data", 1_800_000),
-        modelDelay: big("model_delay", 10),
-        sequencerShare: setting("sequencer_share", 2_000),
-        // Half a day for each side of a dispute, and ten minutes after each move of the other.
-        clock: big("clock", 108_000),
-        extension: big("extension", 1_500),
-        disputeBond: big("dispute_bond", 1_000_000_000),
-      },
-      unbondDelay: big("unbond_delay", 432_000),
-      inboxGrace: big("inbox_grace", 1_500),
-      inboxBatch: setting("inbox_batch", 256),
-      inboxFeeBase: big("inbox_fee_base", 10_000),
-      inboxFeeStep: big("inbox_fee_step", 100),
-    })
-    .accounts({ authority: provider.wallet.publicKey })
-    .rpc();
+  await settlement.methods.initializeRollup(id, config).accounts({ authority: provider.wallet.publicKey }).rpc();
   console.log(`rollup ${rollup.toBase58()} created; its authority is ${provider.wallet.publicKey.toBase58()}`);
 };

@@ -12,6 +12,7 @@
 //! * [`metrics`]: what is counted
 //! * [`bench`]: the pipeline, measured
 //! * [`programs`]: the three programs, embedded
+//! * [`rollup`]: what a rollup is created with
 //! * [`dev`]: the development network
 //! * [`demo`]: the main job from end to end, with its figures
 //! * [`cli`]: the command line
@@ -28,6 +29,7 @@ pub mod l1;
 pub mod metrics;
 pub mod programs;
 pub mod replica;
+pub mod rollup;
 pub mod service;
 pub mod store;
 pub mod verifier;

@@ -3,7 +3,8 @@
 use super::Global;
 use super::context::{Context, parse_amount};
 use super::output::table;
-use crate::dev::network::{bond, create_rollup, dev_rollup};
+use crate::dev::network::{bond, create_rollup};
+use crate::rollup;
 use anyhow::{Context as _, Result};
 use assay_client::pda;
 use assay_client::wallet::Wallet;
@@ -18,24 +19,28 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// The rollup's number; its address is derived from it.
     id: u64,
-    /// Slots until a batch is final. A week is 1,512,000.
-    #[arg(long, default_value_t = 1_512_000)]
-    window: u64,
-    /// Batches after which a deployed model is callable.
-    #[arg(long, default_value_t = 10)]
-    model_delay: u64,
-    /// The sequencer's share of each price, in basis points.
-    #[arg(long, default_value_t = 2_000)]
-    sequencer_share: u16,
-    /// SOL of the bond that each pending batch locks.
-    #[arg(long, default_value = "1")]
-    bond_slice: String,
-    /// Slots after which a message from L1 is overdue.
-    #[arg(long, default_value_t = 4_500)]
-    inbox_grace: u64,
-    /// Lamports that a message costs.
-    #[arg(long, default_value_t = 5_000)]
-    inbox_fee: u64,
+    /// Slots until a batch is final; a week, 1,512,000, if absent.
+    #[arg(long)]
+    window: Option<u64>,
+    /// Work units that a batch may use; if absent, so many that a verifier of 10^9 a second needs a
+    /// quarter of the window for all batches that may be pending.
+    #[arg(long)]
+    max_units: Option<u64>,
+    /// Batches after which a deployed model is callable; 10 if absent.
+    #[arg(long)]
+    model_delay: Option<u64>,
+    /// The sequencer's share of each price, in basis points; 2,000 if absent.
+    #[arg(long)]
+    sequencer_share: Option<u16>,
+    /// SOL of the bond that each pending batch locks; 1 if absent.
+    #[arg(long)]
+    bond_slice: Option<String>,
+    /// Slots after which a message from L1 is overdue; 4,500 if absent.
+    #[arg(long)]
+    inbox_grace: Option<u64>,
+    /// Lamports that a message costs; 5,000 if absent.
+    #[arg(long)]
+    inbox_fee: Option<u64>,
     /// Do not create the rollup: it is there.
     #[arg(long)]
     no_rollup: bool,
@@ -56,14 +61,16 @@ impl Arguments {
                 .with_context(|| format!("the authority's key, {}", path.display()))?,
             None => wallet.clone(),
         };
-        let mut config = dev_rollup();
-        config.params.window = self.window;
-        config.params.model_delay = self.model_delay;
-        config.params.sequencer_share = self.sequencer_share;
-        config.params.bond_slice = parse_amount(&self.bond_slice, 9)?;
-        config.unbond_delay = self.window.saturating_mul(2);
-        config.inbox_grace = self.inbox_grace;
-        config.inbox_fee_base = self.inbox_fee;
+        let mut config = rollup::defaults(self.window)?;
+        let params = &mut config.params;
+        params.max_units = self.max_units.unwrap_or(params.max_units);
+        params.model_delay = self.model_delay.unwrap_or(params.model_delay);
+        params.sequencer_share = self.sequencer_share.unwrap_or(params.sequencer_share);
+        if let Some(sol) = &self.bond_slice {
+            params.bond_slice = parse_amount(sol, 9)?;
+        }
+        config.inbox_grace = self.inbox_grace.unwrap_or(config.inbox_grace);
+        config.inbox_fee_base = self.inbox_fee.unwrap_or(config.inbox_fee_base);
         let rollup = match self.no_rollup {
             true => pda::rollup(self.id),
             false => create_rollup(&sender, &authority, self.id, config).await?,

@@ -74,7 +74,8 @@ impl Options {
 }
 
 /// A rollup's configuration for development: a window of 20 slots, models callable in the next
-/// batch, and messages overdue after the time in which a busy machine closes and posts a batch.
+/// batch, and messages overdue after the time in which a busy machine closes and posts a batch. Its
+/// work units are not bounded by what a verifier could do in so short a window.
 pub fn dev_rollup() -> RollupConfig {
     RollupConfig {
         bridge: bridge::ID,
@@ -268,7 +269,8 @@ pub async fn deploy_programs(
     Ok([a, b, c])
 }
 
-/// Initialises rollup number `id`; its address. Done already is done.
+/// Initialises rollup number `id`; its address. Done already is done, but only by this authority
+/// with this configuration: anybody may take a number.
 pub async fn create_rollup(
     sender: &Sender,
     authority: &Wallet,
@@ -280,6 +282,7 @@ pub async fn create_rollup(
     let order = Order::new("initialise rollup", authority.keypair(), vec![create]);
     let exists = || async { Ok(sender.rpc().account(&address).await?.is_some()) };
     sender.send_unless(&order, exists).await?;
+    crate::rollup::is_as_meant(sender.rpc(), address, &authority.address(), &config).await?;
     Ok(address)
 }
 
