@@ -96,6 +96,13 @@ pub struct BatchLimits {
     pub backlog: u64,
     /// Requests that are executed and made durable together.
     pub micro_batch: usize,
+    /// Work units after which no more are added to those.
+    pub micro_batch_units: u64,
+    /// Bytes of outputs, likewise.
+    pub micro_batch_outputs: u64,
+    /// Bytes of outputs in answers that wait for the rest of their call. While there are more,
+    /// inferences are refused.
+    pub waiting_outputs: u64,
 }
 
 impl BatchLimits {
@@ -115,21 +122,28 @@ impl Default for BatchLimits {
             age_ms: 10_000,
             backlog: 64,
             micro_batch: 512,
+            micro_batch_units: 20_000_000_000,
+            micro_batch_outputs: 64 << 20,
+            waiting_outputs: 256 << 20,
         }
     }
 }
 
-/// The most that one run of a model may take here, below what the rollup permits. Requests for
-/// more are refused, jobs of L1 declined.
+/// The most that models may take here. A run for more is refused, or declined for a job of L1, though
+/// the rollup would permit it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelLimits {
-    /// Work units. Nothing else is executed meanwhile.
+    /// Work units of one run. Nothing else is executed meanwhile.
     pub units: u64,
-    /// Bytes of parameters, inputs and all values.
+    /// Bytes of parameters, inputs and all values of one run.
     pub memory: u64,
-    /// Bytes of outputs.
+    /// Bytes of outputs of one run.
     pub output_bytes: u64,
+    /// Bytes of blobs here that no deployed model names.
+    pub unnamed_bytes: u64,
+    /// Seconds after which such a blob may give way to others.
+    pub unnamed_age_s: u64,
 }
 
 impl Default for ModelLimits {
@@ -139,6 +153,8 @@ impl Default for ModelLimits {
             units: 20_000_000_000,
             memory: 1 << 30,
             output_bytes: 16 << 20,
+            unnamed_bytes: 1 << 30,
+            unnamed_age_s: 600,
         }
     }
 }

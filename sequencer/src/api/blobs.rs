@@ -27,6 +27,7 @@ pub struct PutQuery {
     responses(
         (status = 200, body = BlobView), (status = 400, body = ErrorBody),
         (status = 404, body = ErrorBody), (status = 413, body = ErrorBody),
+        (status = 507, body = ErrorBody),
     )
 )]
 pub async fn put(

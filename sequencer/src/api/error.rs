@@ -73,6 +73,9 @@ impl From<BlobError> for ApiError {
             | BlobError::Unchecked(_)
             | BlobError::Length { .. }
             | BlobError::Other(_) => Self::bad("blob", message),
+            BlobError::Quota { .. } => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "quota", message)
+            }
             BlobError::Damaged(_) | BlobError::Io(_) => {
                 tracing::error!(error = %message, "a blob failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "blob", message)

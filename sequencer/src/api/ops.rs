@@ -18,7 +18,7 @@ pub async fn status(State(api): State<Api>) -> Result<Json<Status>, ApiError> {
     let building = api.engine.building();
     let backlog = api.engine.backlog();
     let heads = *api.heads.borrow();
-    let (l1_lamports, l1_bytes) = api.store.l1_totals()?;
+    let l1 = api.store.l1_totals()?;
     let (totals, consumed, outbox) = progress.map_or_else(Default::default, |p| {
         (
             p.totals,
@@ -53,8 +53,8 @@ pub async fn status(State(api): State<Api>) -> Result<Json<Status>, ApiError> {
             transactions: totals.transactions,
             inferences: totals.inferences,
             refused: totals.refused,
-            l1_lamports,
-            l1_bytes,
+            l1_lamports: l1.lamports,
+            l1_bytes: l1.bytes,
         },
     }))
 }

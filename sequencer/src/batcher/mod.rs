@@ -107,6 +107,11 @@ impl OpenBatch {
         &self.env
     }
 
+    /// When it is closed, and what is executed together.
+    pub fn limits(&self) -> &BatchLimits {
+        &self.limits
+    }
+
     /// Its number.
     pub fn number(&self) -> u64 {
         self.env.number

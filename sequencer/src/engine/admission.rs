@@ -107,6 +107,7 @@ fn check(
 fn blobs_are_here(blobs: &Blobs, program: &Hash, parameters: &Hash) -> Result<(), Refused> {
     blobs
         .model(program, parameters)
-        .map(drop)
+        .and_then(|_| blobs.touch(program))
+        .and_then(|()| blobs.touch(parameters))
         .map_err(|e| Refused::Blob(e.to_string()))
 }

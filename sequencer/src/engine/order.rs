@@ -6,12 +6,11 @@
 
 use super::admission::Admitted;
 use super::caps;
-use super::execute::{ModelKey, key};
 use super::refusal::Refused;
 use crate::config::ModelLimits;
 use assay_ledger::header::Params;
 use assay_ledger::request::Action;
-use assay_ledger::state::Account;
+use assay_ledger::state::{Account, Model};
 use assay_ledger::store::FullState;
 use std::collections::HashMap;
 
@@ -60,7 +59,7 @@ pub struct Ordered {
     /// What it takes from that account at most.
     pub spends: u64,
     /// The model that it runs.
-    pub runs: Option<ModelKey>,
+    pub runs: Option<Model>,
 }
 
 /// Checks a request against the state as it will be after what is on its way.
@@ -121,7 +120,7 @@ fn infer(
     number: u64,
     payer: &Account,
     action: &Action,
-) -> Result<(u64, Option<ModelKey>), Refused> {
+) -> Result<(u64, Option<Model>), Refused> {
     let Action::Infer {
         model: index,
         program_root,
@@ -176,7 +175,7 @@ fn infer(
     }
     batch_admits(params, model.units)?;
     caps::admits(limits, &model)?;
-    Ok((price, Some(key(&model))))
+    Ok((price, Some(model)))
 }
 
 /// Whether a batch may use so many work units.
@@ -192,10 +191,7 @@ fn batch_admits(params: &Params, units: u64) -> Result<(), Refused> {
 }
 
 /// Model `index` and its publisher's account.
-fn find_model(
-    state: &FullState,
-    index: u32,
-) -> Result<(assay_ledger::state::Model, Account), Refused> {
+fn find_model(state: &FullState, index: u32) -> Result<(Model, Account), Refused> {
     let model = state.model(index).ok_or(Refused::Model(index))?;
     let publisher = state
         .account(model.publisher)

@@ -143,6 +143,11 @@ pub enum Refused {
     /// A deployment's blobs are missing or not what was signed.
     #[error("{0}")]
     Blob(String),
+    /// Too many bytes of outputs wait for the rest of their calls.
+    #[error(
+        "outputs of {0} bytes wait in calls that are not done: try again, with fewer requests in a call"
+    )]
+    Answers(u64),
     /// The executor failed, or the model changed while the request was on its way.
     #[error("{0}: try again")]
     Execution(String),
@@ -171,6 +176,7 @@ impl Refused {
             Self::TooLarge { .. } | Self::ModelTooLarge { .. } => "too_large",
             Self::Publisher(_) => "publisher",
             Self::Blob(_) => "blob",
+            Self::Answers(_) => "busy",
             Self::Execution(_) => "execution",
             Self::Ledger(_) => "ledger",
         }
@@ -180,7 +186,7 @@ impl Refused {
     pub fn retry(&self) -> bool {
         matches!(
             self,
-            Self::NotCallable { .. } | Self::Execution(_) | Self::Blob(_)
+            Self::NotCallable { .. } | Self::Execution(_) | Self::Blob(_) | Self::Answers(_)
         )
     }
 }

@@ -10,12 +10,14 @@ use crate::config::{BatchLimits, ExecutorChoice, ModelLimits};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::blobs::Blobs;
+use crate::store::quota::Quota;
 use anyhow::{Context, Result, anyhow};
 use assay_ledger::state::InboxHead;
 use assay_ledger::store::FullState;
 use assay_ledger::transition::{Env, Heads};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// How an engine is set up.
@@ -60,7 +62,11 @@ impl Rig {
     pub fn start(dir: &Path, options: Options) -> Result<Self> {
         let env = options.env;
         let store = Arc::new(Store::open(dir, &env.rollup, &env.sequencer)?);
+        let models = &options.models;
+        let age = Duration::from_secs(models.unnamed_age_s);
+        let quota = Quota::new(store.clone(), models.unnamed_bytes, age);
         let blobs = Blobs::open(dir).context("cannot make the directory of blobs")?;
+        let blobs = blobs.with_quota(quota);
         let metrics = Arc::new(Metrics::default());
         let executor = gpu_kernels::open(options.executor.into())?;
         let executor = ExecutorThread::start(

@@ -3,6 +3,8 @@
 use super::EngineFailure;
 use super::apply::Run;
 use super::execute::{ExecutorThread, Group, GroupResult, ModelKey, NoRun, Ran, key};
+use crate::config::BatchLimits;
+use assay_ledger::state::Model;
 use assay_ledger::transition::JobRun;
 use crossbeam_channel::Receiver;
 use std::collections::HashMap;
@@ -15,10 +17,15 @@ pub(super) type RunAt = (usize, usize);
 pub(super) struct Groups {
     groups: Vec<Group>,
     of: HashMap<ModelKey, usize>,
+    units: u64,
+    outputs: u64,
 }
 
 impl Groups {
-    pub(super) fn add(&mut self, model: ModelKey, input: Vec<u8>) -> RunAt {
+    pub(super) fn add(&mut self, model: &Model, input: Vec<u8>) -> RunAt {
+        self.units = self.units.saturating_add(model.units);
+        self.outputs = self.outputs.saturating_add(model.output_bytes.into());
+        let model = key(model);
         let group = *self.of.entry(model).or_insert_with(|| {
             self.groups.push(Group {
                 model,
@@ -29,6 +36,11 @@ impl Groups {
         let inputs = &mut self.groups[group].inputs;
         inputs.push(input);
         (group, inputs.len() - 1)
+    }
+
+    /// Whether they take all the work or memory that a micro-batch may.
+    pub(super) fn is_full(&self, limits: &BatchLimits) -> bool {
+        self.units >= limits.micro_batch_units || self.outputs >= limits.micro_batch_outputs
     }
 
     pub(super) fn run(
@@ -84,7 +96,7 @@ fn too_few() -> NoRun {
 /// Runs one model now, waiting for it.
 pub(super) fn run_now(executor: &ExecutorThread, job: JobRun) -> Result<Run, EngineFailure> {
     let mut groups = Groups::default();
-    let at = groups.add(key(&job.model), job.input);
+    let at = groups.add(&job.model, job.input);
     let (models, results) = groups.run(executor);
     Ok(Runs::wait(models, &results)?.take(at))
 }

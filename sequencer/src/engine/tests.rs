@@ -1,6 +1,7 @@
 //! The engine against a temporary directory: requests of every kind, refusals, restarts.
 
 mod backlog;
+mod blobs;
 mod jobs;
 mod rebuild;
 

@@ -6,7 +6,7 @@ use super::apply::Ledger;
 use super::backlog::{Backlog, Room};
 use super::calls::Calls;
 use super::caps;
-use super::execute::{ExecutorThread, GroupResult, ModelKey, key};
+use super::execute::{ExecutorThread, GroupResult, ModelKey};
 use super::order::{Ordered, Overlay, order};
 use super::rebuild::{Due, Outcome, Rebuilt, rebuild};
 use super::refusal::Refused;
@@ -278,7 +278,8 @@ impl Writer {
         let mut groups = Groups::default();
         let mut entries = Vec::new();
         let (params, number) = (self.ledger.open.env().params, self.ledger.open.number());
-        while entries.len() < self.micro_batch {
+        let most_held = self.ledger.open.limits().waiting_outputs;
+        while entries.len() < self.micro_batch && !groups.is_full(self.ledger.open.limits()) {
             let Some(Waiting {
                 call,
                 place,
@@ -291,11 +292,15 @@ impl Writer {
             let state = &self.ledger.state;
             let limits = &self.ledger.limits;
             match order(state, &self.overlay, &params, limits, number, admitted) {
+                Ok(ordered) if ordered.runs.is_some() && self.calls.held() > most_held => {
+                    let held = self.calls.held();
+                    self.answer(call, place, Err(Refused::Answers(held)));
+                }
                 Ok(ordered) => {
                     self.overlay.add(&ordered);
                     let run = match (&ordered.admitted.signed.request.action, ordered.runs) {
                         (Action::Infer { input, .. }, Some(model)) => {
-                            Some(groups.add(model, input.clone()))
+                            Some(groups.add(&model, input.clone()))
                         }
                         _ => None,
                     };
@@ -345,13 +350,13 @@ impl Writer {
     fn order_messages(&mut self) -> Result<InFlight, EngineFailure> {
         let mut groups = Groups::default();
         let mut entries = Vec::new();
-        while entries.len() < self.micro_batch {
+        while entries.len() < self.micro_batch && !groups.is_full(self.ledger.open.limits()) {
             let Some(message) = self.messages.pop_front() else {
                 break;
             };
             let job = self.ledger.job(&message)?;
             let job = job.filter(|job| caps::admits(&self.ledger.limits, &job.model).is_ok());
-            entries.push(job.map(|job| groups.add(key(&job.model), job.input)));
+            entries.push(job.map(|job| groups.add(&job.model, job.input)));
         }
         let (models, results) = groups.run(&self.executor);
         Ok(InFlight::Messages {
@@ -497,10 +502,11 @@ impl Writer {
         if let Some((last, _)) = commit.closed.last() {
             self.closed.send_replace(last.header.number);
         }
+        // Who has an answer sees what it changed.
+        self.publish();
         for (call, place, answer) in std::mem::take(&mut self.answers) {
             self.answer(call, place, answer);
         }
-        self.publish();
         Ok(())
     }
 

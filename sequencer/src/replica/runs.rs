@@ -93,6 +93,7 @@ impl Models {
             units: u64::MAX,
             memory: u64::MAX,
             output_bytes: u64::MAX,
+            ..ModelLimits::default()
         };
         Ok(Self {
             executor: ExecutorThread::start(executor, blobs.clone(), all, metrics)?,

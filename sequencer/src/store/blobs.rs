@@ -4,6 +4,7 @@
 //! program's, so parameters are stored for a program that is already here. Every file is checked
 //! against its name when it is written and again when it is loaded.
 
+use super::quota::Quota;
 use assay_ledger::Hash;
 use assay_tensor::commit::parameters_root;
 use assay_tensor::program::{CheckedProgram, Program};
@@ -40,6 +41,16 @@ pub enum BlobError {
     /// The file is not what its name says.
     #[error("the file of blob {} is damaged: remove it and upload the blob again", hex::encode(.0))]
     Damaged(Hash),
+    /// No room for blobs that no model names.
+    #[error(
+        "blobs that no model names take {used} of the {most} bytes that they may, and none is old enough to give way: deploy what was uploaded, or try again in some minutes"
+    )]
+    Quota {
+        /// Bytes that they take.
+        used: u64,
+        /// Bytes that they may take.
+        most: u64,
+    },
     /// The disk.
     #[error(
         "a blob's file cannot be read or written ({0}): see that the disk is neither full nor broken"
@@ -66,6 +77,7 @@ pub struct LoadedModel {
 #[derive(Clone, Debug)]
 pub struct Blobs {
     dir: PathBuf,
+    quota: Option<Arc<Quota>>,
 }
 
 impl Blobs {
@@ -73,7 +85,15 @@ impl Blobs {
     pub fn open(dir: &Path) -> std::io::Result<Self> {
         let dir = dir.join("blobs");
         std::fs::create_dir_all(&dir)?;
-        Ok(Self { dir })
+        Ok(Self { dir, quota: None })
+    }
+
+    /// The same, with a quota on those that no model names.
+    pub fn with_quota(self, quota: Quota) -> Self {
+        Self {
+            quota: Some(Arc::new(quota)),
+            ..self
+        }
     }
 
     /// Stores a program's encoding; its root.
@@ -87,6 +107,7 @@ impl Blobs {
     pub fn put_parameters(&self, program: &Hash, bytes: &[u8]) -> Result<Hash, BlobError> {
         let program = self.program(program)?;
         let root = parameters_root(&split(&program, bytes)?);
+        self.touch(&program.root())?;
         self.write(&root, bytes)?;
         Ok(root)
     }
@@ -147,12 +168,24 @@ impl Blobs {
         })
     }
 
+    /// Makes a blob the youngest: it is about to be named.
+    pub fn touch(&self, root: &Hash) -> Result<(), BlobError> {
+        let file = std::fs::File::options()
+            .append(true)
+            .open(self.path(root))?;
+        Ok(file.set_modified(std::time::SystemTime::now())?)
+    }
+
     fn path(&self, root: &Hash) -> PathBuf {
         self.dir.join(hex::encode(root))
     }
 
     /// Whole or not at all: a temporary file, synced, then renamed.
     fn write(&self, root: &Hash, bytes: &[u8]) -> Result<(), BlobError> {
+        let _reserved = match &self.quota {
+            Some(quota) if !self.has(root) => Some(quota.reserve(&self.dir, bytes.len() as u64)?),
+            _ => None,
+        };
         let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;

@@ -1,10 +1,12 @@
 //! The one place that changes the ledger's tables: a micro-batch, whole or not at all.
 
-use super::records::{BatchRecord, L1Record, Progress, TxRecord, encode};
+use super::records::{BatchRecord, L1Record, L1Totals, Progress, TxRecord, decode, encode};
 use super::{Store, StoreError, tables, undo};
+use assay_ledger::Hash;
 use assay_ledger::inbox::Message;
 use assay_ledger::outbox::OutboxLeaf;
 use assay_ledger::state::{Account, Model, StateComponents};
+use assay_ledger::transaction::Transaction;
 use redb::{ReadableTable, Table, WriteTransaction};
 use std::collections::BTreeMap;
 
@@ -78,11 +80,29 @@ impl Store {
                 let (from, to) = ((batch, &[0; 64]), (batch, &[0xff; 64]));
                 record.order = l1.range(from..=to)?.count() as u32;
                 l1.insert((batch, signature), encode(&record)?.as_slice())?;
+                let mut meta = tx.open_table(tables::META)?;
+                let totals = meta.get("l1")?.map(|t| decode::<L1Totals>(t.value()));
+                let totals = totals.transpose()?.unwrap_or_default().with(&record);
+                meta.insert("l1", encode(&totals)?.as_slice())?;
             }
         }
         tx.commit()?;
         Ok(())
     }
+}
+
+/// Sums up the table of L1 transactions, once: a store of before the sums were kept has none.
+pub(super) fn sum_l1(tx: &WriteTransaction) -> Result<(), StoreError> {
+    let mut meta = tx.open_table(tables::META)?;
+    if meta.get("l1")?.is_some() {
+        return Ok(());
+    }
+    let mut totals = L1Totals::default();
+    for row in tx.open_table(tables::L1)?.iter()? {
+        totals = totals.with(&decode(row?.1.value())?);
+    }
+    meta.insert("l1", encode(&totals)?.as_slice())?;
+    Ok(())
 }
 
 fn write(tx: &WriteTransaction, commit: &Commit, progress: &Progress) -> Result<(), StoreError> {
@@ -126,7 +146,11 @@ fn write(tx: &WriteTransaction, commit: &Commit, progress: &Progress) -> Result<
         }
         let mut transactions = tx.open_table(tables::TRANSACTIONS)?;
         let mut ids = tx.open_table(tables::IDS)?;
+        let mut named = tx.open_table(tables::NAMED)?;
         for (batch, position, record) in &commit.transactions {
+            for root in names(&record.transaction) {
+                named.insert((*batch, &root), ())?;
+            }
             transactions.insert((*batch, *position), encode(record)?.as_slice())?;
             if let Some(id) = &record.id {
                 ids.insert(id, (*batch, *position))?;
@@ -143,6 +167,21 @@ fn write(tx: &WriteTransaction, commit: &Commit, progress: &Progress) -> Result<
         meta.insert("progress", encode(progress)?.as_slice())?;
     }
     Ok(())
+}
+
+/// Roots of the blobs that a transaction makes a model of.
+fn names(tx: &Transaction) -> Vec<Hash> {
+    match tx {
+        Transaction::Deploy {
+            program,
+            parameters_root,
+            ..
+        } => vec![program.root(), *parameters_root],
+        Transaction::Update {
+            parameters_root, ..
+        } => vec![*parameters_root],
+        _ => Vec::new(),
+    }
 }
 
 /// What each batch makes of each index, in order: the last change counts.
@@ -163,4 +202,39 @@ fn keep_first(
         before.insert(key, old)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::records::L1Step;
+
+    #[test]
+    fn what_l1_costs_is_summed_as_it_is_noted() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Store::open(dir.path(), &[1; 32], &[2; 32]).unwrap();
+        let store = open();
+        assert_eq!(store.l1_totals().unwrap(), L1Totals::default());
+        let record = |lamports| L1Record {
+            order: 0,
+            step: L1Step::Write,
+            lamports,
+            bytes: 10 * lamports,
+        };
+        for (batch, name, lamports) in [(1, 1, 5), (1, 2, 7), (1, 1, 5), (2, 1, 11)] {
+            store.note_l1(batch, &[name; 64], record(lamports)).unwrap();
+        }
+        let sum = L1Totals {
+            lamports: 23,
+            bytes: 230,
+        };
+        assert_eq!(store.l1_totals().unwrap(), sum);
+        // A store that kept no sum has one from its next start on.
+        let tx = store.writer().unwrap();
+        tx.open_table(tables::META).unwrap().remove("l1").unwrap();
+        tx.commit().unwrap();
+        assert_eq!(store.l1_totals().unwrap(), L1Totals::default());
+        drop(store);
+        assert_eq!(open().l1_totals().unwrap(), sum);
+    }
 }

@@ -6,10 +6,11 @@
 //! * [`commit`]: the one place that changes the ledger's tables, atomically and durably
 //! * [`undo`]: the other way, back to an earlier batch
 //! * [`read`]: what the API and a restart read
-//! * [`blobs`]: content-addressed files
+//! * [`blobs`]: content-addressed files; [`quota`]: how many that no model names
 
 pub mod blobs;
 pub mod commit;
+pub mod quota;
 pub mod read;
 pub mod records;
 pub mod tables;
@@ -117,6 +118,7 @@ impl Store {
         {
             // Tables exist from the first start on, so that readers need no special case.
             tables::create_all(&tx)?;
+            commit::sum_l1(&tx)?;
             let mut meta = tx.open_table(tables::META)?;
             let text = |b: &[u8]| bs58::encode(b).into_string();
             for (key, value, what) in [

@@ -1,12 +1,13 @@
 //! What the API and a restart read: always a committed state.
 
-use super::records::{BatchRecord, L1Record, Progress, TxRecord, decode};
+use super::records::{BatchRecord, L1Record, L1Totals, Progress, TxRecord, decode};
 use super::{Store, StoreError, tables};
 use assay_ledger::inbox::Message;
 use assay_ledger::outbox::OutboxLeaf;
 use assay_ledger::state::{Account, Model};
 use assay_ledger::{Hash, Key};
 use redb::ReadableTable;
+use std::collections::HashSet;
 
 /// Everything that the ledger keeps in memory.
 #[derive(Debug, Default)]
@@ -199,16 +200,35 @@ impl Store {
     }
 
     /// Lamports and bytes of all L1 transactions.
-    pub fn l1_totals(&self) -> Result<(u64, u64), StoreError> {
+    pub fn l1_totals(&self) -> Result<L1Totals, StoreError> {
         let tx = self.reader()?;
-        let table = tx.open_table(tables::L1)?;
-        let mut totals = (0u64, 0u64);
-        for row in table.iter()? {
-            let record: L1Record = decode(row?.1.value())?;
-            totals.0 = totals.0.saturating_add(record.lamports);
-            totals.1 = totals.1.saturating_add(record.bytes);
+        let table = tx.open_table(tables::META)?;
+        match table.get("l1")? {
+            Some(totals) => decode(totals.value()),
+            None => Ok(L1Totals::default()),
         }
-        Ok(totals)
+    }
+
+    /// Roots of the blobs that models name: as they are, as they were before the batches that may
+    /// have to be taken back, and as they were in those.
+    pub fn named_blobs(&self) -> Result<HashSet<Hash>, StoreError> {
+        let tx = self.reader()?;
+        let mut named = HashSet::new();
+        let mut name = |bytes: &[u8]| -> Result<(), StoreError> {
+            let model: Model = decode(bytes)?;
+            named.extend([model.program_root, model.parameters_root]);
+            Ok(())
+        };
+        for row in tx.open_table(tables::MODELS)?.iter()? {
+            name(row?.1.value())?;
+        }
+        for row in tx.open_table(tables::UNDO_MODELS)?.iter()? {
+            name(row?.1.value())?;
+        }
+        for row in tx.open_table(tables::NAMED)?.iter()? {
+            named.insert(*row?.0.value().1);
+        }
+        Ok(named)
     }
 
     /// A leaf of the outbox and its batch.

@@ -104,6 +104,25 @@ pub struct L1Record {
     pub bytes: u64,
 }
 
+/// What all L1 transactions cost together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct L1Totals {
+    /// Fees paid in lamports.
+    pub lamports: u64,
+    /// Bytes on the wire.
+    pub bytes: u64,
+}
+
+impl L1Totals {
+    /// These and one more transaction.
+    pub fn with(self, record: &L1Record) -> Self {
+        Self {
+            lamports: self.lamports.saturating_add(record.lamports),
+            bytes: self.bytes.saturating_add(record.bytes),
+        }
+    }
+}
+
 /// The encoding of `record`.
 pub fn encode<T: BorshSerialize>(record: &T) -> Result<Vec<u8>, StoreError> {
     borsh::to_vec(record).map_err(|e| StoreError::Record(e.to_string()))

@@ -3,7 +3,8 @@
 use super::StoreError;
 use redb::{MultimapTableDefinition, TableDefinition, WriteTransaction};
 
-/// Single values by name: `format`, `rollup`, `sequencer` (raw bytes), `progress`.
+/// Single values by name: `format`, `rollup`, `sequencer` (raw bytes), `progress`, `l1` (the sums over
+/// the table of L1 transactions).
 pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 /// Account index -> account.
 pub const ACCOUNTS: TableDefinition<u32, &[u8]> = TableDefinition::new("accounts");
@@ -33,6 +34,9 @@ pub const L1: TableDefinition<(u64, &[u8; 64]), &[u8]> = TableDefinition::new("l
 pub const UNDO_ACCOUNTS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("undo accounts");
 /// Batch, model index -> the model as it was before that batch, likewise.
 pub const UNDO_MODELS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("undo models");
+/// Batch, root -> a blob that a deployment or an update in that batch names. For the batches that are
+/// not final: the blob may be demanded.
+pub const NAMED: TableDefinition<(u64, &[u8; 32]), ()> = TableDefinition::new("named blobs");
 /// Inbox index -> message. Those that batches which are not final have consumed.
 pub const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages");
 
@@ -52,6 +56,7 @@ pub fn create_all(tx: &WriteTransaction) -> Result<(), StoreError> {
     tx.open_table(L1)?;
     tx.open_table(UNDO_ACCOUNTS)?;
     tx.open_table(UNDO_MODELS)?;
+    tx.open_table(NAMED)?;
     tx.open_table(MESSAGES)?;
     Ok(())
 }

@@ -18,6 +18,8 @@ impl Store {
             accounts.retain_in(..=(batch, u32::MAX), |_, _| false)?;
             let mut models = tx.open_table(tables::UNDO_MODELS)?;
             models.retain_in(..=(batch, u32::MAX), |_, _| false)?;
+            let mut named = tx.open_table(tables::NAMED)?;
+            named.retain_in(..=(batch, &[u8::MAX; 32]), |_, ()| false)?;
             let mut messages = tx.open_table(tables::MESSAGES)?;
             messages.retain_in(..cursor, |_, _| false)?;
         }
@@ -50,6 +52,8 @@ pub(super) fn take_back(
     cut(&mut models, index(state.models.count)?)?;
     take_back_outbox(tx, state.outbox.count)?;
 
+    tx.open_table(tables::NAMED)?
+        .retain_in((first, &[0; 32]).., |_, ()| false)?;
     let mut removed = Vec::new();
     tx.open_table(tables::TRANSACTIONS)?
         .retain_in((first, 0).., |_, bytes| {

@@ -124,6 +124,7 @@ async fn what_is_over_this_sequencers_caps_is_refused_and_declined() {
         units: model.units,
         memory,
         output_bytes: model.output_bytes.into(),
+        ..Default::default()
     };
     let cases = [
         ModelLimits {
@@ -182,4 +183,76 @@ async fn a_model_that_no_batch_has_room_for_is_not_deployed() {
             cap: units - 1
         })
     );
+}
+
+#[tokio::test]
+async fn a_micro_batch_is_bounded_in_work_and_outputs() {
+    let world = World::new().await;
+    world.deploy().await;
+    let model = world.rig.store.model(0).unwrap().unwrap();
+    let two = |full: &dyn Fn(&mut BatchLimits)| {
+        let mut limits = BatchLimits::default();
+        full(&mut limits);
+        limits
+    };
+    let cases = [
+        two(&|l| l.micro_batch_units = model.units + 1),
+        two(&|l| l.micro_batch_outputs = u64::from(model.output_bytes) + 1),
+    ];
+    let mut world = world;
+    for (round, limits) in (0..).zip(cases) {
+        world = World { limits, ..world }.restart().await;
+        let requests = (5 * round..5 * round + 5)
+            .map(|nonce| sign(&world.bob, nonce, world.infer(world.input(3))))
+            .collect();
+        let admitted = admit(&ROLLUP, &world.rig.blobs, &world.rig.metrics, requests)
+            .into_iter()
+            .map(|(_, a)| a.unwrap())
+            .collect();
+        let answers = world.rig.engine.submit(admitted).await.unwrap();
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        let text = world.rig.metrics.encode();
+        // Two, two and one.
+        assert!(text.contains("assay_micro_batch_count 3"), "{text}");
+        let jobs = (0..5).map(|i| message(&world.job(100 + 10 * round as u8 + i)));
+        let jobs = jobs.collect();
+        world.send_all(jobs);
+        world.rig.engine.close_batch().await.expect(BARRIER);
+        let text = world.rig.metrics.encode();
+        assert!(text.contains("assay_micro_batch_count 6"), "{text}");
+    }
+    world.replay();
+}
+
+#[tokio::test]
+async fn outputs_that_wait_for_the_rest_of_their_call_are_bounded() {
+    let world = World::new().await;
+    world.deploy().await;
+    let output = u64::from(world.rig.store.model(0).unwrap().unwrap().output_bytes);
+    let limits = BatchLimits {
+        micro_batch: 1,
+        // More than two wait when the fifth is ordered: the fourth is under way then.
+        waiting_outputs: 2 * output,
+        ..Default::default()
+    };
+    let world = World { limits, ..world }.restart().await;
+    let call = |world: &World, first: u64| {
+        let requests = (first..first + 6)
+            .map(|nonce| sign(&world.bob, nonce, world.infer(world.input(3))))
+            .collect();
+        admit(&ROLLUP, &world.rig.blobs, &world.rig.metrics, requests)
+            .into_iter()
+            .map(|(_, a)| a.unwrap())
+            .collect()
+    };
+    let answers = world.rig.engine.submit(call(&world, 0)).await.unwrap();
+    assert!(answers[..3].iter().all(Result::is_ok), "{answers:?}");
+    assert!(
+        matches!(answers[4], Err(Refused::Answers(_))),
+        "{answers:?}"
+    );
+    // They are given, and hold nobody up any more.
+    let done = answers.iter().filter(|a| a.is_ok()).count() as u64;
+    let answers = world.rig.engine.submit(call(&world, done)).await.unwrap();
+    assert!(answers[0].is_ok(), "{answers:?}");
 }
