@@ -4,9 +4,11 @@
 //! * [`programs`]: the three programs, their IDLs and TypeScript types
 //! * [`tests`]: every test, counted
 //! * [`bench`]: the benchmarks, and the page of their results
+//! * [`fuzz`]: what strangers' bytes are decoded by, on changed bytes
 //! * [`tools`]: running cargo and the other tools
 
 mod bench;
+mod fuzz;
 mod programs;
 mod setup;
 mod tests;
@@ -60,6 +62,10 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Look for bytes on which a decoder panics, guided by coverage.
+    ///
+    /// Examples: `cargo xtask fuzz`, `cargo xtask fuzz --light --seconds 600 codec state`.
+    Fuzz(fuzz::Arguments),
     /// Regenerate `docs/programs.md`: sizes of the programs and compute units of each instruction.
     Table,
 }
@@ -103,6 +109,10 @@ fn main() -> Result<()> {
             setup::install()?;
             programs::build()?;
             bench::start(what, &arguments)
+        }
+        Task::Fuzz(arguments) => {
+            setup::install()?;
+            fuzz::start(&arguments)
         }
         Task::Table => {
             setup::install()?;
