@@ -6,9 +6,9 @@ use arena::duel::*;
 use arena::lies::*;
 use arena::world::*;
 use assay_dispute::Side;
-use assay_dispute::game::{Reason, Verdict};
+use assay_dispute::game::{Dispute, Reason, Verdict};
 use assay_dispute::player::asserter::{LEGACY_ROOM, VERSION_1_ROOM};
-use assay_dispute::player::{Asserter, Challenger, Claims};
+use assay_dispute::player::{Asserter, Challenger, Claims, Next};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,10 @@ fn convicts(batch: &Batch, lie: &Lie) {
         let outcome = duel(batch, &lie.header, &mut challenger, &mut asserter);
         let Verdict { winner, reason } = outcome.verdict;
         let steps = outcome.steps;
+        // Every move fits a transaction of the kind that the players were told.
+        let moves = steps.iter().filter(|step| !step.proof);
+        let largest = moves.map(|step| step.bytes).max().unwrap_or(0);
+        assert!(largest <= room, "{}: {steps:?}", lie.name);
         assert_eq!(winner, Side::Challenger, "{}: {steps:?}", lie.name);
         if let Some(expected) = lie.reason.filter(|_| way == 0) {
             assert_eq!(reason, expected, "{}: {steps:?}", lie.name);
@@ -193,6 +197,44 @@ fn a_malformed_program_convicts_whoever_lets_it_be_deployed() {
         for index in 0..batch.records.len() as u32 {
             for other in wrong_results(&batch, index, &mut rng) {
                 convicts(&batch, &other);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_player_that_starts_again_goes_on_as_before() {
+    for seed in 90..96 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let batch = mixed(seed, 2, 20);
+        for _ in 0..5 {
+            let lie = random_lie(&batch, &mut rng);
+            let challenger = || {
+                let own = batch.knowledge(lie.header, lie.data.clone());
+                Challenger::new(own, batch.library.clone())
+            };
+            let asserter =
+                || Asserter::new(lie.claims[0].clone(), batch.library.clone(), LEGACY_ROOM);
+            let mut lasting = (challenger(), asserter());
+            let mut dispute = Dispute::open(lie.header, [9; 32], 0);
+            loop {
+                let asserts = dispute.stage.turn() == Some(Side::Asserter);
+                let mut next = || match asserts {
+                    true => lasting.1.next(&dispute, true, 0),
+                    false => lasting.0.next(&dispute, true, 0),
+                };
+                let first = next();
+                // Asked twice, and asked of somebody who has seen nothing of the game.
+                assert_eq!(next(), first, "{}", lie.name);
+                let fresh = match asserts {
+                    true => asserter().next(&dispute, true, 0),
+                    false => challenger().next(&dispute, true, 0),
+                };
+                assert_eq!(fresh, first, "{}", lie.name);
+                let Next::Play(made) = first else {
+                    break;
+                };
+                dispute.play(made, true, 0).unwrap();
             }
         }
     }
