@@ -26,9 +26,6 @@ pub struct Arguments {
     /// Seconds for each.
     #[arg(long, default_value_t = 60)]
     seconds: u32,
-    /// Leave out the programs' and the client's decoders, which take minutes to build.
-    #[arg(long)]
-    light: bool,
 }
 
 /// Builds the targets and runs them, one after the other. What was found stays in `target/fuzz/corpus`, so that
@@ -42,9 +39,6 @@ pub fn start(arguments: &Arguments) -> Result<()> {
         .args(["build", "--target", HOST])
         .env("CARGO_TARGET_DIR", &folder)
         .env("RUSTFLAGS", INSTRUMENTATION.join(" "));
-    if !arguments.light {
-        build.args(["--features", "programs"]);
-    }
     crate::tools::run(&mut build)?;
     let binary = folder.join(HOST).join("debug/fuzz");
     let known = output(command(&binary).env_remove("ASSAY_TARGET"))?;

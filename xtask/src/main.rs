@@ -64,7 +64,7 @@ enum Task {
     },
     /// Look for bytes on which a decoder panics, guided by coverage.
     ///
-    /// Examples: `cargo xtask fuzz`, `cargo xtask fuzz --light --seconds 600 codec state`.
+    /// Examples: `cargo xtask fuzz`, `cargo xtask fuzz --seconds 600 codec state`.
     Fuzz(fuzz::Arguments),
     /// Regenerate `docs/programs.md`: sizes of the programs and compute units of each instruction.
     Table,
