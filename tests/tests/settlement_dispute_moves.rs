@@ -1,9 +1,11 @@
 //! The moves of a dispute: by whom, when, on what; and buffers.
 
 use anchor_lang::error::ErrorCode;
+use assay_client::disputes::name;
+use assay_client::instructions::disputes as build;
 use assay_client::pda;
 use assay_dispute::Side;
-use assay_dispute::game::{Claim, Move, RunClaim, Stage};
+use assay_dispute::game::{Claim, Dispute as Game, Move, RunClaim, Stage};
 use assay_ledger::ProgramHeader;
 use assay_ledger::header::Header;
 use assay_ledger::result::TxResult;
@@ -56,6 +58,49 @@ fn disputed() -> Disputed {
 
 fn transactions() -> Move {
     Move::Claim(Claim::Transactions)
+}
+
+/// What a challenger can say before it knows in which slot it says it.
+#[test]
+fn moves_of_one_side_fit_one_transaction_whatever_its_slot() {
+    let mut game = disputed();
+    let key = game.challenger.pubkey();
+    let header = game.asserter.header();
+    // Another dispute, opened and claimed at once.
+    let second = game.r.dispute_address(&key, 1);
+    let opened = Game::open(header, key.to_bytes(), 0);
+    let claim = build::play(&game.r.address, &second, &key, name(&opened), &transactions());
+    let open = build::open_dispute(&key, 1, &header);
+    accepted(game.r.svm.send(&[open, claim], &[&game.challenger]));
+    let mut along = |claims: &[Claim]| {
+        game.r
+            .play_along(&game.asserter, &game.challenger, &second, claims)
+    };
+    // To the run's values, of which the first nodes have come with the leaf.
+    along(&[]);
+    let (_, mut ran, state) = game.r.dispute(&second);
+    assert!(matches!(ran.stage, Stage::Ran(_)));
+    let made = [Move::Claim(Claim::Execution), Move::Choose { child: 3 }];
+    let mut names = vec![state];
+    for made in &made {
+        ran.play(made.clone(), true, 0).expect("a legal move");
+        names.push(name(&ran));
+    }
+    assert_eq!(names[0], state);
+    let both: Vec<_> = made
+        .iter()
+        .zip(&names)
+        .map(|(made, name)| build::play(&game.r.address, &second, &key, *name, made))
+        .collect();
+    accepted(game.r.svm.send(&both, &[&game.challenger]));
+    let (_, now, state) = game.r.dispute(&second);
+    assert_eq!((&now.stage, state), (&ran.stage, names[2]));
+    assert_eq!(now.moves, ran.moves);
+    // Not a second time.
+    refused(
+        game.r.svm.send(&both, &[&game.challenger]),
+        E::OtherState,
+    );
 }
 
 impl Disputed {

@@ -6,6 +6,7 @@ pub mod batches;
 pub mod bundle;
 mod causes;
 pub mod deploy;
+pub mod disputes;
 pub mod history;
 pub mod http;
 pub mod inbox;

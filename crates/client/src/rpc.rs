@@ -13,9 +13,12 @@ use solana_account::Account;
 use solana_account_decoder_client_types::{UiAccount, UiAccountEncoding};
 use solana_client::client_error::{ClientError, ClientErrorKind};
 use solana_client::nonblocking::rpc_client::RpcClient;
-use solana_client::rpc_config::{RpcAccountInfoConfig, RpcContextConfig, RpcTransactionConfig};
+use solana_client::rpc_config::{
+    RpcAccountInfoConfig, RpcContextConfig, RpcProgramAccountsConfig, RpcTransactionConfig,
+};
+use solana_client::rpc_filter::RpcFilterType;
 use solana_client::rpc_request::{RpcError as JsonRpcError, RpcRequest};
-use solana_client::rpc_response::{Response, RpcBlockhash};
+use solana_client::rpc_response::{Response, RpcBlockhash, RpcKeyedAccount};
 use solana_clock::Clock;
 use solana_commitment_config::CommitmentConfig;
 use solana_hash::Hash;
@@ -211,13 +214,8 @@ impl Rpc {
         let what = &what;
         let response: Response<T> = self
             .retry(|| {
-                let config = RpcAccountInfoConfig {
-                    encoding: Some(UiAccountEncoding::Base64Zstd),
-                    commitment: Some(self.client.commitment()),
-                    data_slice: None,
-                    min_context_slot: Some(self.newest.load(Ordering::Relaxed)),
-                };
-                self.client.send(request, serde_json::json!([what, config]))
+                self.client
+                    .send(request, serde_json::json!([what, self.reading()]))
             })
             .await?;
         let slot = response.context.slot;
@@ -258,6 +256,43 @@ impl Rpc {
             }
         }
         Ok(all)
+    }
+
+    /// The accounts of `program` that pass `filters`, in the node's order.
+    pub async fn owned(
+        &self,
+        program: &Pubkey,
+        filters: &[RpcFilterType],
+    ) -> Result<Vec<(Pubkey, Account)>, RpcError> {
+        let found: Response<Vec<RpcKeyedAccount>> = self
+            .retry(|| {
+                let config = RpcProgramAccountsConfig {
+                    filters: Some(filters.to_vec()),
+                    account_config: self.reading(),
+                    with_context: Some(true),
+                    ..RpcProgramAccountsConfig::default()
+                };
+                let what = serde_json::json!([program.to_string(), config]);
+                self.client.send(RpcRequest::GetProgramAccounts, what)
+            })
+            .await?;
+        self.newest.fetch_max(found.context.slot, Ordering::Relaxed);
+        let decode = |keyed: &RpcKeyedAccount| {
+            let address = keyed.pubkey.parse::<Pubkey>();
+            let address = address.map_err(|e| self.nonsense(format!("an address: {e}")))?;
+            Ok((address, decoded(&address, &keyed.account)?))
+        };
+        found.value.iter().map(decode).collect()
+    }
+
+    /// How accounts are read: as new as anything that was read before.
+    fn reading(&self) -> RpcAccountInfoConfig {
+        RpcAccountInfoConfig {
+            encoding: Some(UiAccountEncoding::Base64Zstd),
+            commitment: Some(self.client.commitment()),
+            data_slice: None,
+            min_context_slot: Some(self.newest.load(Ordering::Relaxed)),
+        }
     }
 
     /// An answer that is none.
