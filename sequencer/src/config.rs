@@ -1,6 +1,7 @@
 //! The service's configuration: read by the command line from a file and the environment.
 
 use assay_client::api::Key32;
+use assay_client::wire::Wire;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -169,7 +170,7 @@ pub struct L1Config {
     pub max_priority_fee: u64,
     /// How settled a block must be before it is believed.
     pub commitment: Commitment,
-    /// The form of transactions that carry a batch's data.
+    /// The form of transactions that carry a batch's data or the moves of a dispute.
     pub transactions: TxVersion,
     /// Chunk transactions in flight at a time.
     pub in_flight: usize,
@@ -216,7 +217,7 @@ impl From<Commitment> for solana_commitment_config::CommitmentConfig {
     }
 }
 
-/// The form of transactions that carry a batch's data.
+/// The form of transactions that carry a batch's data or the moves of a dispute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TxVersion {
@@ -226,6 +227,17 @@ pub enum TxVersion {
     Legacy,
     /// At most 4,096 bytes: four chunks each.
     V1,
+}
+
+impl TxVersion {
+    /// The form; `None` where the chain is asked.
+    pub fn wire(self) -> Option<Wire> {
+        match self {
+            Self::Auto => None,
+            Self::Legacy => Some(Wire::Legacy),
+            Self::V1 => Some(Wire::Version1),
+        }
+    }
 }
 
 /// Limits of the HTTP API.

@@ -8,6 +8,7 @@
 //! * [`batcher`]: the batch being built
 //! * [`replica`]: the ledger done again from L1 alone
 //! * [`verifier`]: who tests every batch
+//! * [`dispute`]: disputes, played to their end
 //! * [`l1`]: batches to L1, messages from L1
 //! * [`metrics`]: what is counted
 //! * [`bench`]: the pipeline, measured
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod dev;
+pub mod dispute;
 pub mod engine;
 pub mod l1;
 pub mod metrics;

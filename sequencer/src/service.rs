@@ -2,6 +2,11 @@
 
 use crate::api::{self, Api};
 use crate::config::Config;
+use crate::dispute::answers::Answers;
+use crate::dispute::carry::Carrier;
+use crate::dispute::cases::Own;
+use crate::dispute::shelf::Shelf;
+use crate::dispute::{Driver, Listener};
 use crate::engine::EngineHandle;
 use crate::engine::backlog::Room;
 use crate::engine::rig::{self, Options, Rig};
@@ -12,6 +17,7 @@ use crate::l1::poster::Poster;
 use crate::l1::posting::Posting;
 use anyhow::{Context, Result, anyhow};
 use assay_client::inbox::Reader;
+use assay_dispute::Side;
 use assay_ledger::transition::Env;
 use solana_keypair::{EncodableKey, Keypair};
 use std::net::SocketAddr;
@@ -55,7 +61,7 @@ impl Service {
     }
 
     /// The same, and what goes to L1 may be a lie: for the development network.
-    pub(crate) async fn start_posting(
+    pub async fn start_posting(
         config: Config,
         key: Arc<Keypair>,
         posting: Posting,
@@ -125,7 +131,23 @@ impl Service {
             closed: rig.closed.clone(),
             in_flight: config.l1.in_flight,
             poll: config.l1.poll(),
-            posting,
+            posting: posting.clone(),
+        };
+        let answers = {
+            let shelf = Arc::new(Shelf::new(rig.blobs.clone(), config.executor));
+            let done: Listener = Arc::new(|_| {});
+            let carrier = Carrier::new(l1.sender.clone(), l1.key.clone(), l1.rollup, done);
+            Answers {
+                driver: Driver::new(carrier, Side::Asserter),
+                cases: Own {
+                    store: rig.store.clone(),
+                    shelf,
+                    wire: l1.sender.wire().await?,
+                    posting,
+                },
+                metrics: rig.metrics.clone(),
+                poll: config.l1.poll(),
+            }
         };
         let follower = Follower {
             l1,
@@ -135,7 +157,7 @@ impl Service {
             reader,
             poll: config.l1.poll(),
         };
-        Self::spawn(listener, api, rig, poster, follower)
+        Self::spawn(listener, api, rig, poster, follower, answers)
     }
 
     fn spawn(
@@ -144,6 +166,7 @@ impl Service {
         rig: Rig,
         poster: Poster,
         follower: Follower,
+        answers: Answers,
     ) -> Result<Self> {
         let address = listener.local_addr()?;
         tracing::info!(%address, executor = api.executor, "the sequencer serves");
@@ -169,6 +192,8 @@ impl Service {
             to_drain.stop();
             Ok(())
         });
+        let token = stop.clone();
+        tasks.spawn(async move { answers.run(token).await.context("answering disputes") });
         let token = stop.clone();
         tasks.spawn(async move { follow(poster.run(token).await, "posting batches") });
         let token = stop.clone();

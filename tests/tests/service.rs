@@ -12,6 +12,8 @@ mod api;
 mod crash;
 #[path = "service/disk.rs"]
 mod disk;
+#[path = "service/disputes.rs"]
+mod disputes;
 #[path = "service/outage.rs"]
 mod outage;
 #[path = "service/verifier.rs"]

@@ -69,7 +69,13 @@ fn moves_of_one_side_fit_one_transaction_whatever_its_slot() {
     // Another dispute, opened and claimed at once.
     let second = game.r.dispute_address(&key, 1);
     let opened = Game::open(header, key.to_bytes(), 0);
-    let claim = build::play(&game.r.address, &second, &key, name(&opened), &transactions());
+    let claim = build::play(
+        &game.r.address,
+        &second,
+        &key,
+        name(&opened),
+        &transactions(),
+    );
     let open = build::open_dispute(&key, 1, &header);
     accepted(game.r.svm.send(&[open, claim], &[&game.challenger]));
     let mut along = |claims: &[Claim]| {
@@ -97,10 +103,7 @@ fn moves_of_one_side_fit_one_transaction_whatever_its_slot() {
     assert_eq!((&now.stage, state), (&ran.stage, names[2]));
     assert_eq!(now.moves, ran.moves);
     // Not a second time.
-    refused(
-        game.r.svm.send(&both, &[&game.challenger]),
-        E::OtherState,
-    );
+    refused(game.r.svm.send(&both, &[&game.challenger]), E::OtherState);
 }
 
 impl Disputed {

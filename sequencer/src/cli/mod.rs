@@ -12,6 +12,7 @@ mod demo;
 mod deploy;
 mod deposit;
 mod dev;
+mod dispute;
 mod feed;
 mod infer;
 mod init;
@@ -110,6 +111,8 @@ enum Command {
     Feed(feed::Arguments),
     /// Show batches.
     Batch(batch::Arguments),
+    /// Show disputes: who claims what, whose clock runs, what is at stake.
+    Dispute(dispute::Arguments),
     /// Show how the sequencer and the wallet's accounts stand.
     Status(status::Arguments),
     /// Measure the sequencer.
@@ -151,6 +154,7 @@ impl Cli {
             Command::Job(a) => a.run(global).await,
             Command::Feed(a) => a.run(global).await,
             Command::Batch(a) => a.run(global).await,
+            Command::Dispute(a) => a.run(global).await,
             Command::Status(a) => a.run(global).await,
             Command::Bench(a) => a.run(global).await,
             Command::Deploy(a) => a.run(global).await,

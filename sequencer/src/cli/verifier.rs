@@ -13,6 +13,7 @@ use serde_json::json;
 use solana_pubkey::Pubkey;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// A batch on L1 is not what its transactions give.
@@ -22,9 +23,12 @@ pub struct WrongBatch(pub u64);
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  assay verifier --config assay-dev/assay.toml\n  assay verifier --rpc http://127.0.0.1:8899 --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --blobs http://127.0.0.1:8600\n  assay verifier --once --sample 0.1 --json\n\nEverything is read from L1 but the models' bytes, which any sequencer's API or mirror may give: they are checked against their roots. State is kept in the data folder; a restart goes on where it was. The exit code is 3 if a batch is wrong."
+    after_help = "Examples:\n  assay verifier --config assay-dev/assay.toml\n  assay verifier --rpc http://127.0.0.1:8899 --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --blobs http://127.0.0.1:8600\n  assay verifier --once --sample 0.1 --json\n  assay verifier --keypair challenger.json\n\nEverything is read from L1 but the models' bytes, which any sequencer's API or mirror may give: they are checked against their roots. State is kept in the data folder; a restart goes on where it was. With a keypair it disputes a wrong batch, for the key's lamports, until L1 has reverted it; see `assay dispute`. The exit code is 3 if a batch is wrong and cannot be disputed."
 )]
 pub struct Arguments {
+    /// The keypair that opens and plays disputes over wrong batches; without one they are only reported.
+    #[arg(long, value_name = "FILE")]
+    keypair: Option<PathBuf>,
     /// Where the replica of the ledger and the models' bytes are kept.
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
@@ -56,6 +60,7 @@ impl Arguments {
             mut verifier,
             ..
         } = shared.settings.clone();
+        verifier.keypair = self.keypair.or(verifier.keypair);
         verifier.data_dir = self.data_dir.unwrap_or(verifier.data_dir);
         verifier.executor = self.executor.unwrap_or(verifier.executor);
         verifier.sample = self.sample.unwrap_or(verifier.sample);
@@ -70,7 +75,7 @@ impl Arguments {
         mirrors.append(&mut verifier.blobs);
         mirrors.push(client.api);
         let out = shared.out;
-        let listener = Box::new(move |event: &Event<'_>| {
+        let listener = Arc::new(move |event: &Event<'_>| {
             // Whoever reads the output may be gone; the verifier goes on.
             let _ = tell(out, event);
         });
@@ -138,6 +143,24 @@ fn tell(out: Output, event: &Event<'_>) -> Result<()> {
                 format!(
                     "batch {} of sequencer {sequencer} is WRONG: {}",
                     header.number, wrong.why
+                )
+            })
+        }
+        Event::Disputed(done) => {
+            let landed = &done.landed;
+            let value = json!({
+                "event": "disputed", "dispute": done.dispute.to_string(), "batch": done.batch,
+                "what": done.what, "signature": landed.signature.to_string(), "slot": landed.slot,
+                "lamports": landed.lamports, "bytes": landed.bytes, "units": landed.units,
+            });
+            out.result(&value, || {
+                format!(
+                    "dispute {} over batch {}: {} ({} lamports, {} compute units)",
+                    done.dispute,
+                    done.batch,
+                    done.what,
+                    landed.lamports,
+                    landed.units.unwrap_or(0)
                 )
             })
         }

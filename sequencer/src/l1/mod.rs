@@ -17,7 +17,7 @@ pub mod poster;
 pub mod posting;
 pub mod room;
 
-use crate::config::{Config, TxVersion};
+use crate::config::Config;
 use assay_client::accounts;
 use assay_client::rpc::Rpc;
 use assay_client::sender::{Options, Sender};
@@ -83,11 +83,7 @@ impl L1 {
         let options = Options {
             unit_price: config.l1.priority_fee,
             max_unit_price: config.l1.max_priority_fee.max(config.l1.priority_fee),
-            wire: match config.l1.transactions {
-                TxVersion::Auto => None,
-                TxVersion::Legacy => Some(Wire::Legacy),
-                TxVersion::V1 => Some(Wire::Version1),
-            },
+            wire: config.l1.transactions.wire(),
             ..Options::default()
         };
         Self {

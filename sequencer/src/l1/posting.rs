@@ -4,7 +4,9 @@ use crate::dev::cheat::cheater::Cheater;
 use crate::l1::error::L1Error;
 use crate::store::Store;
 use crate::store::records::BatchRecord;
+use assay_dispute::player::Claims;
 use assay_ledger::Hash;
+use assay_ledger::header::Header;
 use std::sync::Arc;
 
 /// What goes to L1.
@@ -38,6 +40,18 @@ impl Posting {
         match self {
             Self::Honest => false,
             Self::Cheating(cheater) => cheater.posted(number, hash),
+        }
+    }
+
+    /// What is claimed of a batch that was never closed, but posted.
+    pub(crate) fn claims(&self, header: &Header) -> Option<Claims> {
+        match self {
+            Self::Honest => None,
+            Self::Cheating(cheater) => {
+                let told = cheater.told()?;
+                let claims = &told.lie.claims;
+                (claims.header == *header).then(|| claims.clone())
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The verifier's configuration.
 
-use crate::config::{Commitment, ExecutorChoice};
+use crate::config::{Commitment, ExecutorChoice, TxVersion};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +14,12 @@ pub struct VerifierConfig {
     pub rpc_url: Option<String>,
     /// Address of the rollup's account; the client's if absent.
     pub rollup: Option<String>,
+    /// File of the keypair that opens disputes over wrong batches; without one they are only reported.
+    pub keypair: Option<PathBuf>,
+    /// Price of a compute unit in micro-lamports; raised on every retry.
+    pub priority_fee: u64,
+    /// The form of transactions.
+    pub transactions: TxVersion,
     /// Where the replica and the blobs are kept.
     pub data_dir: PathBuf,
     /// What runs the models.
@@ -44,6 +50,9 @@ impl Default for VerifierConfig {
         Self {
             rpc_url: None,
             rollup: None,
+            keypair: None,
+            priority_fee: 0,
+            transactions: TxVersion::Auto,
             data_dir: PathBuf::from("assay-verifier"),
             executor: ExecutorChoice::Auto,
             sample: 1.0,

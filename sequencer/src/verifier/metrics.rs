@@ -3,6 +3,7 @@
 use super::Standing;
 use crate::replica::Right;
 use anyhow::{Context, Result};
+use assay_client::sender::Landed;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -30,6 +31,8 @@ pub struct Metrics {
     runs: Counter,
     again: Counter,
     seconds: Counter<f64, AtomicU64>,
+    dispute_transactions: Counter,
+    dispute_lamports: Counter,
     /// Temporary failures towards L1 and the mirrors.
     pub retries: Counter,
 }
@@ -56,6 +59,9 @@ impl Default for Metrics {
         let runs = counter("runs", "Runs of models in these batches");
         let again = counter("runs_again", "Runs of models done again");
         let retries = counter("retries", "Temporary failures towards L1 and mirrors");
+        let help = "Transactions of one's own disputes";
+        let dispute_transactions = counter("dispute_transactions", help);
+        let dispute_lamports = counter("dispute_lamports", "Fees of these transactions");
         let seconds = Counter::default();
         let help = "Seconds spent on doing batches again";
         registry.register("seconds", help, seconds.clone());
@@ -70,6 +76,8 @@ impl Default for Metrics {
             runs,
             again,
             seconds,
+            dispute_transactions,
+            dispute_lamports,
             retries,
         }
     }
@@ -83,6 +91,12 @@ impl Metrics {
         self.runs.inc_by(right.runs);
         self.again.inc_by(right.again);
         self.seconds.inc_by(took.as_secs_f64());
+    }
+
+    /// Counts a transaction of a dispute.
+    pub fn count_dispute(&self, landed: &Landed) {
+        self.dispute_transactions.inc();
+        self.dispute_lamports.inc_by(landed.lamports);
     }
 
     /// Shows where the verifier stands.

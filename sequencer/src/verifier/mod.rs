@@ -1,4 +1,5 @@
-//! The verifier: reads every batch from L1, does it again, and says whether it is as its header says.
+//! The verifier: reads every batch from L1, does it again, and says whether it is as its header says. With a
+//! key it disputes one that is not, until L1 has reverted it.
 //!
 //! * [`config`]: how it is set up
 //! * [`metrics`]: what it counts, and where that can be read
@@ -6,6 +7,11 @@
 pub mod config;
 pub mod metrics;
 
+use crate::dispute::carry::Carrier;
+use crate::dispute::cases::Theirs;
+use crate::dispute::error::DisputeError;
+use crate::dispute::shelf::Shelf;
+use crate::dispute::{Done, Driver};
 use crate::l1::error::Severity;
 use crate::replica::error::ReplicaError;
 use crate::replica::mirrors::Mirrors;
@@ -16,6 +22,8 @@ use crate::store::blobs::Blobs;
 use anyhow::{Context, Result, ensure};
 use assay_client::batches;
 use assay_client::rpc::Rpc;
+use assay_client::sender::{Options, Sender};
+use assay_dispute::Side;
 use assay_ledger::Hash;
 use backon::BackoffBuilder;
 use config::VerifierConfig;
@@ -23,6 +31,7 @@ use futures::{StreamExt, TryStreamExt};
 use metrics::Metrics;
 use serde::Serialize;
 use solana_client::nonblocking::rpc_client::RpcClient;
+use solana_keypair::{EncodableKey, Keypair};
 use solana_pubkey::Pubkey;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -57,6 +66,8 @@ pub enum Event<'a> {
     Wrong(&'a Wrong),
     /// L1 has reverted this many batches; the newest that is left.
     Reverted(u64, u64),
+    /// A transaction of a dispute of one's own.
+    Disputed(&'a Done),
 }
 
 /// How a verifier ended.
@@ -64,12 +75,13 @@ pub enum Event<'a> {
 pub enum End {
     /// It was asked to, or has seen all that there was.
     Done(Standing),
-    /// A batch is wrong, and there was nothing else to do about it than to say so.
+    /// A batch is wrong, and there is nothing else to do about it than to say so: no key to dispute it
+    /// with, or it is final.
     Wrong(u64),
 }
 
 /// Told what happens.
-pub type Listener = Box<dyn Fn(&Event<'_>) + Send + Sync>;
+pub type Listener = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
 /// A verifier.
 pub struct Verifier {
@@ -83,6 +95,10 @@ pub struct Verifier {
     wrong: Option<Wrong>,
     /// Models whose bytes nobody has given yet.
     wanted: BTreeSet<(Hash, Hash)>,
+    /// Plays its disputes, if it has a key.
+    driver: Option<Driver>,
+    /// The models, for proofs about them.
+    shelf: Arc<Shelf>,
     served: Option<(SocketAddr, JoinHandle<std::io::Result<()>>)>,
 }
 
@@ -114,8 +130,9 @@ impl Verifier {
         let store = Store::open(&config.data_dir, &rollup.to_bytes(), &[0; 32])?;
         let blobs = Blobs::open(&config.data_dir).context("cannot make the directory of blobs")?;
         let mirrors = Mirrors::new(mirrors);
+        let shelf = Arc::new(Shelf::new(blobs.clone(), config.executor));
         let models = Models::start(config.executor, blobs, mirrors, Some(sample))?;
-        let replica = Replica::open(rpc, rollup, Arc::new(store))?;
+        let replica = Replica::open(rpc.clone(), rollup, Arc::new(store))?;
         let known = replica.state().models().iter();
         let wanted = known
             .map(|m| (m.program_root, m.parameters_root))
@@ -124,6 +141,25 @@ impl Verifier {
             })
             .collect();
         let metrics = Arc::new(Metrics::default());
+        let driver = match key(config)? {
+            None => None,
+            Some(key) => {
+                let options = Options {
+                    unit_price: config.priority_fee,
+                    wire: config.transactions.wire(),
+                    poll: config.poll().min(Options::default().poll),
+                    ..Options::default()
+                };
+                let sender = Sender::new(rpc, options);
+                let (told, counted) = (listener.clone(), metrics.clone());
+                let done = move |done: &Done| {
+                    counted.count_dispute(&done.landed);
+                    told(&Event::Disputed(done));
+                };
+                let carrier = Carrier::new(sender, Arc::new(key), rollup, Arc::new(done));
+                Some(Driver::new(carrier, Side::Challenger))
+            }
+        };
         let standing = watch::Sender::new(Standing {
             head: replica.head().number,
             ..Standing::default()
@@ -143,6 +179,8 @@ impl Verifier {
             standing,
             wrong: None,
             wanted,
+            driver,
+            shelf,
             served,
         })
     }
@@ -182,22 +220,28 @@ impl Verifier {
         let mut backoff = policy.build();
         let mut troubled: Option<Instant> = None;
         loop {
-            let caught_up = tokio::select! {
-                caught_up = self.catch_up() => caught_up,
+            let did = tokio::select! {
+                did = self.step() => did,
                 () = stop.cancelled() => return Ok(End::Done(*self.standing.borrow())),
             };
-            let wait = match caught_up {
-                Ok(()) => {
+            let wait = match did {
+                Ok(more) => {
                     troubled = None;
                     backoff = policy.build();
-                    if let Some(wrong) = &self.wrong {
-                        return Ok(End::Wrong(wrong.batch.posted.header.number));
-                    }
                     let standing = *self.standing.borrow();
-                    if once && standing.head == standing.tip {
+                    if let Some(number) = standing.wrong
+                        && (self.driver.is_none() || number <= standing.finalised)
+                    {
+                        return Ok(End::Wrong(number));
+                    }
+                    let busy = more || self.driver.as_ref().is_some_and(Driver::is_busy);
+                    if once && standing.head == standing.tip && !busy {
                         return Ok(End::Done(standing));
                     }
-                    self.poll
+                    match more {
+                        true => Duration::ZERO,
+                        false => self.poll,
+                    }
                 }
                 Err(error) if error.severity() == Severity::Critical => return Err(error.into()),
                 Err(error) => {
@@ -215,6 +259,32 @@ impl Verifier {
                 () = stop.cancelled() => return Ok(End::Done(*self.standing.borrow())),
             }
         }
+    }
+
+    /// Looks at L1, does what is new there, and what is next in the disputes. Whether there may be
+    /// more to do at once.
+    async fn step(&mut self) -> Result<bool, StepError> {
+        let caught_up = self.catch_up().await;
+        // Clocks run, whatever else is amiss.
+        let more = self.dispute().await;
+        caught_up?;
+        Ok(more?)
+    }
+
+    /// Does what is next in the disputes. Whether there may be more to do at once.
+    async fn dispute(&mut self) -> Result<bool, DisputeError> {
+        let Some(driver) = &mut self.driver else {
+            return Ok(false);
+        };
+        let wrong = self.wrong.as_ref().map(|wrong| &wrong.batch);
+        let cases = Theirs {
+            replica: &self.replica,
+            wrong,
+            models: &self.models,
+            shelf: &self.shelf,
+        };
+        let headers: Vec<_> = wrong.iter().map(|batch| batch.posted.header).collect();
+        driver.step(&cases, &headers).await
     }
 
     /// Looks at L1 and does what is new there.
@@ -308,6 +378,34 @@ impl Drop for Verifier {
             serving.abort();
         }
     }
+}
+
+/// Why a step was not taken.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+    #[error("disputes: {0}")]
+    Dispute(#[from] DisputeError),
+}
+
+impl StepError {
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Replica(e) => e.severity(),
+            Self::Dispute(e) => e.severity(),
+        }
+    }
+}
+
+/// The key that disputes are opened with.
+fn key(config: &VerifierConfig) -> Result<Option<Keypair>> {
+    let Some(path) = &config.keypair else {
+        return Ok(None);
+    };
+    let key = Keypair::read_from_file(path).map_err(|e| anyhow::anyhow!("{e}"));
+    let key = key.with_context(|| format!("cannot read the keypair {}", path.display()))?;
+    Ok(Some(key))
 }
 
 /// What chooses the sample.

@@ -17,7 +17,7 @@ use assay_client::wallet::Wallet;
 use assay_ledger::inbox::Forced;
 use assay_ledger::request::Action;
 use assay_ledger::{Key, SOL};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-fn config(l1: &L1, dir: &str) -> VerifierConfig {
+pub fn config(l1: &L1, dir: &str) -> VerifierConfig {
     VerifierConfig {
         data_dir: l1.dir.path().join(dir),
         executor: ExecutorChoice::Cpu,
@@ -61,7 +61,7 @@ async fn open(
         }
         other => panic!("{other:?}"),
     };
-    let verifier = Verifier::open(config, rpc, l1.rollup, mirrors, Box::new(listener)).await?;
+    let verifier = Verifier::open(config, rpc, l1.rollup, mirrors, Arc::new(listener)).await?;
     Ok((verifier, seen))
 }
 
@@ -73,7 +73,7 @@ async fn once(verifier: &mut Verifier) -> Result<Standing> {
 }
 
 /// The verifier has the sequencer's state after its newest batch.
-async fn same_state(api: &Api, verifier: &Verifier) -> Result<()> {
+pub async fn same_state(api: &Api, verifier: &Verifier) -> Result<()> {
     let head = verifier.replica().head();
     let batch = api.batch(head.number).await?;
     assert_eq!(batch.hash.0, head.hash);
@@ -87,16 +87,16 @@ async fn same_state(api: &Api, verifier: &Verifier) -> Result<()> {
 }
 
 /// A sequencer at work: every kind of transaction, in batches of its own making.
-struct Work<'a> {
+pub struct Work<'a> {
     l1: &'a L1,
-    api: Api,
-    model: Model,
+    pub api: Api,
+    pub model: Model,
     client: Wallet,
     nonce: AtomicU64,
 }
 
 impl<'a> Work<'a> {
-    async fn start(l1: &'a L1, api: &Api) -> Result<Self> {
+    pub async fn start(l1: &'a L1, api: &Api) -> Result<Self> {
         let (publisher, client) = (Wallet::random(), Wallet::random());
         l1.fund(api, &publisher, SOLS).await?;
         l1.fund(api, &client, SOLS).await?;
@@ -111,7 +111,14 @@ impl<'a> Work<'a> {
     }
 
     /// A batch with `runs` inferences, a transfer, a withdrawal and what L1 has sent.
-    async fn batch(&self, runs: u64) -> Result<u64> {
+    pub async fn batch(&self, runs: u64) -> Result<u64> {
+        let batch = self.submit(runs).await?;
+        let _ = self.api.close_batch().await;
+        Ok(batch)
+    }
+
+    /// The same, and the batch stays open.
+    pub async fn submit(&self, runs: u64) -> Result<u64> {
         let nonce = self.nonce.fetch_add(runs + 2, Ordering::Relaxed);
         let to = Wallet::random().key();
         let recipient: Key = self.client.key();
@@ -131,9 +138,12 @@ impl<'a> Work<'a> {
         let outcomes = self.api.submit(&requests).await?;
         ensure!(outcomes.iter().all(|o| o.accepted), "{outcomes:?}");
         let batch = outcomes.last().and_then(|o| o.executed.as_ref());
-        let batch = batch.context("a batch")?.batch;
-        let _ = self.api.close_batch().await;
-        Ok(batch)
+        Ok(batch.context("a batch")?.batch)
+    }
+
+    /// A deposit, credited.
+    pub async fn credited(&self) -> Result<()> {
+        self.l1.fund(&self.api, &Wallet::random(), 1_000).await
     }
 
     /// A job, a deposit and a forced withdrawal, consumed.
@@ -330,13 +340,13 @@ async fn a_verifier_outlasts_a_node_that_dies() -> Result<()> {
 }
 
 /// `assay verifier` in a process of its own, and what it prints.
-struct Process {
-    child: Child,
+pub struct Process {
+    pub child: Child,
     lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
 }
 
 impl Process {
-    fn start(l1: &L1, api: &str, dir: &PathBuf, more: &[&str]) -> Result<Self> {
+    pub fn start(l1: &L1, api: &str, dir: &Path, more: &[&str]) -> Result<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_assay_process"))
             .args(["verifier", "--json", "--executor", "cpu", "--api", api])
             .args(["--rpc", l1.chain.rpc_url()])
@@ -354,7 +364,7 @@ impl Process {
         })
     }
 
-    async fn event(&mut self) -> Result<Option<serde_json::Value>> {
+    pub async fn event(&mut self) -> Result<Option<serde_json::Value>> {
         let line = tokio::time::timeout(crate::support::PATIENCE, self.lines.next_line()).await??;
         Ok(line.map(|line| serde_json::from_str(&line)).transpose()?)
     }
