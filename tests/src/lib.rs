@@ -8,6 +8,7 @@
 //! * [`disputes`]: every instruction of a dispute, and an asserter with trees made by hand
 //! * [`staged`]: a rollup in the middle of its life
 //! * [`duel`]: the honest players, on the chain
+//! * [`digits`]: disputes about the digits model
 //! * [`outbox`]: an outbox tree with paths
 //! * [`bridge`], [`escrow`]: every instruction of these programs
 //! * [`tokens`]: real mints
@@ -17,6 +18,7 @@
 pub mod batch;
 pub mod bridge;
 pub mod demands;
+pub mod digits;
 pub mod disputes;
 pub mod duel;
 pub mod escrow;
