@@ -74,6 +74,8 @@ pub struct Duel<'a> {
     id: u64,
     sent: Vec<Spent>,
     proof: Option<(ProofKind, usize)>,
+    /// Bytes of heap that every transaction asks for.
+    heap: u32,
     /// Instructions that are not sent yet.
     waiting: Vec<Instruction>,
     buffers: u64,
@@ -98,9 +100,15 @@ impl<'a> Duel<'a> {
             id,
             sent: Vec::new(),
             proof: None,
+            heap: MAX_FRAME as u32,
             waiting: Vec::new(),
             buffers: 0,
         }
+    }
+
+    /// The same with so many bytes of heap instead of the largest.
+    pub fn heap(self, heap: u32) -> Self {
+        Self { heap, ..self }
     }
 
     fn address(&self) -> Pubkey {
@@ -260,7 +268,7 @@ impl<'a> Duel<'a> {
             Side::Asserter => &self.asserter,
         };
         self.r.svm.payer = key.insecure_clone();
-        self.r.svm.heap = Some(MAX_FRAME as u32);
+        self.r.svm.heap = Some(self.heap);
     }
 
     /// Sends what waits.

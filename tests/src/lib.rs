@@ -13,10 +13,12 @@
 //! * [`bridge`], [`escrow`]: every instruction of these programs
 //! * [`tokens`]: real mints
 //! * [`relay`]: a program that calls others
+//! * [`costs`]: what disputes and demands cost
 //! * [`table`]: compute units of each instruction
 
 pub mod batch;
 pub mod bridge;
+pub mod costs;
 pub mod demands;
 pub mod digits;
 pub mod disputes;

@@ -7,6 +7,7 @@ mod arena;
 mod dispute_matrix {
     mod accusations;
     mod executions;
+    mod largest;
     mod records;
     pub mod support;
 }

@@ -1,11 +1,19 @@
-//! Prints `docs/programs.md`: sizes of the programs and compute units of each instruction.
+//! Prints `docs/programs.md`: sizes of the programs, compute units of each instruction, and what a dispute
+//! takes.
 
-use assay_tests::table;
+use assay_tests::{costs, table};
 
 fn main() {
-    let rows = [table::settlement(), table::bridge(), table::escrow()].concat();
+    let rows = [
+        table::settlement(),
+        costs::instructions(),
+        table::bridge(),
+        table::escrow(),
+    ]
+    .concat();
     print!(
-        "{}",
-        table::markdown(&["settlement", "bridge", "escrow"], &rows)
+        "{}{}",
+        table::markdown(&["settlement", "bridge", "escrow"], &rows),
+        costs::digits()
     );
 }

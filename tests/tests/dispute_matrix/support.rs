@@ -11,6 +11,7 @@ use assay_tests::rollup::TestRollup;
 use assay_tests::staged::draft;
 use assay_tests::svm::{MAX_UNITS, Wire, accepted};
 use settlement::errors::SettlementError as E;
+use settlement::heap::MAX_FRAME;
 use solana_keypair::Keypair;
 use solana_signer::Signer;
 
@@ -19,6 +20,8 @@ pub struct Scene<'a> {
     pub batch: &'a Batch,
     pub r: TestRollup,
     pub challenger: Keypair,
+    /// Bytes of heap that every transaction asks for.
+    pub heap: u32,
     id: u64,
 }
 
@@ -38,6 +41,7 @@ impl<'a> Scene<'a> {
             batch,
             r,
             challenger,
+            heap: MAX_FRAME as u32,
             id: 0,
         }
     }
@@ -65,8 +69,8 @@ impl<'a> Scene<'a> {
         let mut asserter = Asserter::new(claims, self.batch.library.clone(), room);
         let key = self.challenger.insecure_clone();
         self.id += 1;
-        let played =
-            Duel::new(&mut self.r, wire, header, &key, self.id).play(challenger, &mut asserter);
+        let duel = Duel::new(&mut self.r, wire, header, &key, self.id).heap(self.heap);
+        let played = duel.play(challenger, &mut asserter);
         assert!(played.units() < u64::from(MAX_UNITS));
         played
     }
