@@ -3,7 +3,6 @@
 
 use crate::tools::{cargo_command, command, output, root, target};
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
 
 /// What libFuzzer is guided by: a counter for each edge, and the operands of comparisons.
 const INSTRUMENTATION: [&str; 6] = [
@@ -56,27 +55,21 @@ pub fn start(arguments: &Arguments) -> Result<()> {
     for name in wanted {
         eprintln!("== {name}");
         let [corpus, crashes] = ["corpus", "crashes"].map(|part| folder.join(part).join(name));
-        let new = make(&corpus)? | make(&crashes)?;
+        for folder in [&corpus, &crashes] {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("could not make {}", folder.display()))?;
+        }
         let mut fuzz = command(&binary);
+        // The seeds each time: what was valid of an older tree may not be any more.
         fuzz.env("ASSAY_TARGET", name)
+            .env("ASSAY_SEEDS", &corpus)
             .arg(&corpus)
             .arg(format!("-max_total_time={}", arguments.seconds))
             .arg(format!("-artifact_prefix={}/", crashes.display()))
             .args(["-timeout=25", "-rss_limit_mb=3000", "-malloc_limit_mb=1000"])
             .arg("-print_final_stats=1");
-        if new {
-            fuzz.env("ASSAY_SEEDS", &corpus);
-        }
         crate::tools::run(&mut fuzz)
             .with_context(|| format!("{name} fails on what is in {}", crashes.display()))?;
     }
     Ok(())
-}
-
-/// Makes a folder; whether it was not there.
-fn make(folder: &PathBuf) -> Result<bool> {
-    let new = !folder.exists();
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("could not make {}", folder.display()))?;
-    Ok(new)
 }
