@@ -1,6 +1,6 @@
 //! Every target on its seeds, and on seeds that are changed at random: no panic, and what the targets assert.
 //!
-//! `ASSAY_CASES` multiplies the number of changed seeds, `ASSAY_SEED` (0 if unset) makes others.
+//! `ASSAY_TIMES` multiplies the number of changed seeds, `ASSAY_SEED` (0 if unset) makes others.
 
 use fuzz_targets::{TARGETS, Target, mutate};
 use rand::{Rng, SeedableRng};
@@ -25,7 +25,7 @@ fn run(target: &Target, bytes: &[u8]) -> bool {
 
 /// Targets number `part`, `part + 4` and so on.
 fn some(part: usize) {
-    let times = setting("ASSAY_CASES", 1);
+    let times = setting("ASSAY_TIMES", 1);
     let first = setting("ASSAY_SEED", 0);
     for target in TARGETS.iter().skip(part).step_by(4) {
         let start = std::time::Instant::now();
