@@ -1,6 +1,7 @@
 //! The demo: the main job from the deposit to the withdrawal, all real, with its figures.
 //!
 //! * [`story`]: what happens, in order
+//! * [`cheat`]: the same with a sequencer that lies, and how it is caught
 //! * [`digits`]: the model and the held-out images
 //! * [`balances`]: who has what before and after, and whether it adds up
 //! * [`costs`]: what it cost on L1, and what it would have cost otherwise
@@ -8,6 +9,7 @@
 //! * [`progress`]: what is seen meanwhile
 
 pub mod balances;
+pub mod cheat;
 pub mod costs;
 pub mod digits;
 pub mod figures;

@@ -3,7 +3,7 @@
 use super::chain::{self, Chain};
 use super::cheat::Cheat;
 use super::cheat::cheater::Cheater;
-use crate::config::{Config, ExecutorChoice};
+use crate::config::{Config, ExecutorChoice, TxVersion};
 use crate::l1::posting::Posting;
 use crate::programs::PROGRAMS;
 use crate::service::Service;
@@ -48,6 +48,8 @@ pub struct Options {
     pub executor: ExecutorChoice,
     /// Milliseconds after which a batch is closed.
     pub batch_age_ms: u64,
+    /// The form of the sequencer's transactions.
+    pub transactions: TxVersion,
     /// The sequencer's key; a random one if `None`.
     pub sequencer: Option<Wallet>,
     /// How the sequencer cheats once, when it is [told to](Cheater::arm); an honest one never.
@@ -67,6 +69,7 @@ impl Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             executor: ExecutorChoice::Auto,
             batch_age_ms: 2_000,
+            transactions: TxVersion::Auto,
             sequencer: None,
             cheat: None,
         }
@@ -169,6 +172,7 @@ impl Network {
             ..Config::default()
         };
         config.batch.age_ms = options.batch_age_ms;
+        config.l1.transactions = options.transactions;
         config.l1.poll_ms = u64::try_from(chain.slot().as_millis())?.clamp(20, 400);
         let key = sequencer.keypair().clone();
         let cheater = options
