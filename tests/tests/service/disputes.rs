@@ -34,8 +34,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Slots in which a batch can be disputed; each side's clock is half of it.
-const WINDOW: u64 = 400;
+/// Slots in which a batch can be disputed; each side's clock is half of it, so that a call to a node that
+/// never answers ends long before.
+const WINDOW: u64 = 2_000;
 
 fn rollup(window: u64) -> RollupConfig {
     let mut rollup = dev_rollup();
