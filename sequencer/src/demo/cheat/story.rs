@@ -97,7 +97,7 @@ impl Demo {
                 network.sender.rpc().clone(),
                 SendOptions {
                     wire: options.legacy.then_some(Wire::Legacy),
-                    ..network.sender.options().clone()
+                    ..*network.sender.options()
                 },
             ),
             cheater: cheater.context("the network's sequencer is an honest one")?,
