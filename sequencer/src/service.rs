@@ -139,6 +139,7 @@ impl Service {
             let carrier = Carrier::new(l1.sender.clone(), l1.key.clone(), l1.rollup, done);
             Answers {
                 driver: Driver::new(carrier, Side::Asserter),
+                blobs: rig.blobs.clone(),
                 cases: Own {
                     store: rig.store.clone(),
                     shelf,

@@ -10,6 +10,8 @@ mod wire;
 mod api;
 #[path = "service/crash.rs"]
 mod crash;
+#[path = "service/demands.rs"]
+mod demands;
 #[path = "service/disk.rs"]
 mod disk;
 #[path = "service/disputes.rs"]

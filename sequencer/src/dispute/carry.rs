@@ -83,6 +83,11 @@ impl Carrier {
         self.key.pubkey()
     }
 
+    /// What signs.
+    pub fn signer(&self) -> &Arc<Keypair> {
+        &self.key
+    }
+
     /// Does the first of `acts` in a dispute, and of those after it as many as fit the same transaction.
     pub async fn carry(&self, table: &Table, side: Side, acts: &[Act]) -> Result<(), DisputeError> {
         let Some(first) = acts.first() else {
@@ -106,7 +111,11 @@ impl Carrier {
                 // Only moves and proofs are long.
                 return Err(DisputeError::TooLong(first.name()));
             };
-            let through = self.fill(table, side, &bytes).await?;
+            // Made for this state: found again after a crash.
+            let id = table.state();
+            let told =
+                |what, through, sent| self.tell(table, side, vec![what], Some(through), sent);
+            let through = self.buffer(id, &bytes, told).await?;
             buffer = Some(through);
             let play = first.from_buffer(table, &self.key(), table.state(), &through);
             let close = make::close_buffer(&self.key(), &through);
@@ -172,10 +181,14 @@ impl Carrier {
         })
     }
 
-    /// A buffer with these bytes, made for the dispute's present state: found again after a crash, and
-    /// written where it is not complete.
-    async fn fill(&self, table: &Table, side: Side, bytes: &[u8]) -> Result<Pubkey, DisputeError> {
-        let (key, id) = (self.key(), table.state());
+    /// Buffer `id` of the key with these bytes: one that is there is written where it is not complete.
+    pub async fn buffer(
+        &self,
+        id: u64,
+        bytes: &[u8],
+        told: impl Fn(&'static str, Pubkey, Sent),
+    ) -> Result<Pubkey, DisputeError> {
+        let key = self.key();
         let buffer = pda::buffer(&key, id);
         let len = u32::try_from(bytes.len()).map_err(|_| DisputeError::TooLong("buffer"))?;
         let size = Buffer::size(len);
@@ -208,7 +221,7 @@ impl Carrier {
                 Ok(account.is_some_and(|account| account.data.len() == size))
             };
             let sent = self.sender.send_unless(&order, exists).await?;
-            self.tell(table, side, vec!["buffer"], Some(buffer), sent);
+            told("buffer", buffer, sent);
         }
         let present = match complete {
             true => there.map(|account| account.data).unwrap_or_default(),
@@ -232,8 +245,7 @@ impl Carrier {
             .map(|order| async move { self.sender.send(&order).await })
             .buffer_unordered(WIDTH);
         while let Some(landed) = sending.try_next().await? {
-            let sent = Sent::Landed(landed);
-            self.tell(table, side, vec!["write"], Some(buffer), sent);
+            told("write", buffer, Sent::Landed(landed));
         }
         Ok(buffer)
     }

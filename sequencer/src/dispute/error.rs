@@ -3,6 +3,7 @@
 use crate::l1::error::Severity;
 use crate::replica::runs::RunsError;
 use crate::store::StoreError;
+use crate::store::blobs::BlobError;
 use assay_client::rpc::{RpcError, Severity as ClientSeverity};
 use assay_client::sender::SendError;
 
@@ -21,6 +22,9 @@ pub enum DisputeError {
     /// Models cannot be run.
     #[error(transparent)]
     Runs(#[from] RunsError),
+    /// A blob that is demanded is not here.
+    #[error("a demanded blob: {0}")]
+    Blob(#[from] BlobError),
     /// What is needed to play over the batch is not here.
     #[error("batch {batch} cannot be disputed or defended from this data directory: {why}")]
     Unknown {
@@ -73,6 +77,7 @@ impl DisputeError {
             Self::Send(e) => client(e.severity()),
             Self::Store(_) => Severity::Critical,
             Self::Runs(_)
+            | Self::Blob(_)
             | Self::Unknown { .. }
             | Self::TooLate { .. }
             | Self::Nothing { .. }

@@ -4,7 +4,7 @@
 //! * [`act`]: what can be done in a dispute
 //! * [`carry`]: how it gets to L1: several acts in a transaction, through a buffer what is too long
 //! * [`cases`]: what the players know, from a store
-//! * [`answers`]: the sequencer's side of it
+//! * [`answers`]: the sequencer's side of it; [`demands`]: what it is asked for of its models
 //! * [`shelf`]: their models, from the blobs
 //! * [`error`]: what goes wrong, and how bad it is
 //!
@@ -16,6 +16,7 @@ pub mod act;
 pub mod answers;
 pub mod carry;
 pub mod cases;
+pub mod demands;
 pub mod driver;
 pub mod error;
 pub mod shelf;
