@@ -2,6 +2,7 @@
 
 use super::error::DisputeError;
 use super::shelf::Shelf;
+use crate::engine::rebuild::restore;
 use crate::l1::posting::Posting;
 use crate::replica::runs::{Models, RunsError};
 use crate::replica::{Fetched, Replica};
@@ -14,8 +15,6 @@ use assay_ledger::Hash;
 use assay_ledger::batch::Run;
 use assay_ledger::header::Header;
 use assay_ledger::state::StateComponents;
-use assay_ledger::store::FullState;
-use assay_ledger::transition::Heads;
 use settlement::state::InboxPage;
 use std::sync::Arc;
 
@@ -113,13 +112,7 @@ pub fn knowledge(
         Some(parent) => parent.state.next_batch(),
         None => StateComponents::genesis(),
     };
-    let tables = store.ledger_after(header.number - 1)?;
-    let state = FullState::from_parts(
-        &Heads::from(&before),
-        tables.accounts,
-        tables.models,
-        tables.outbox,
-    );
+    let state = restore(store, header.number - 1, &before);
     let mut state = state.map_err(|e| unknown(header, &e.to_string()))?;
     let consumed = header
         .state

@@ -9,6 +9,7 @@ use assay::dispute::cases::knowledge;
 use assay::replica::runs::RunsError;
 use assay::service::Service;
 use assay::verifier::Verifier;
+use assay_client::accounts;
 use assay_client::deploy::airdrop;
 use assay_client::http::Api;
 use assay_client::instructions::demands as make;
@@ -63,6 +64,13 @@ async fn a_sequencer_answers_what_is_demanded_of_its_models() -> Result<()> {
     let service = Service::start(settings.clone()).await?;
     let api = Api::new(service.url());
     Work::start(&l1, &api).await?;
+    // What was deployed is callable from the batch after it on: that one is closed, and on its way.
+    let closed = api.status().await?.building.number;
+    until("the batches on L1", || async {
+        let chain = accounts::chain(l1.sender.rpc(), &l1.rollup).await?;
+        Ok((chain.tip_number + 1 >= closed).then_some(()))
+    })
+    .await?;
     let rpc = l1.chain.rpc_url().to_owned();
     let mirrors = [service.url()];
     let silent = Arc::new(|_: &assay::verifier::Event<'_>| {});
