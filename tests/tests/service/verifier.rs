@@ -385,8 +385,10 @@ async fn a_verifier_goes_on_after_sigkill() -> Result<()> {
     until_final(&api, last).await?;
 
     let dir = l1.dir.path().join("verifier");
+    // What it was heard to say: it may have done more than that when it is killed.
     let mut done = 0;
     let mut rounds = 0;
+    let mut killed = 0;
     loop {
         rounds += 1;
         let mut process = Process::start(&l1, api.url(), &dir, &["--once"])?;
@@ -418,12 +420,10 @@ async fn a_verifier_goes_on_after_sigkill() -> Result<()> {
             assert!(head >= last, "{head} of {last}");
             break;
         }
+        killed += u32::from(process.child.try_wait()?.is_none());
         process.child.kill().await?;
     }
-    assert!(
-        rounds > 3 && done >= last,
-        "{rounds} rounds, {done} batches"
-    );
+    assert!(killed > 0, "{rounds} rounds, and it was never at work");
     let (verifier, _) = open(
         &l1,
         &VerifierConfig {
