@@ -551,7 +551,7 @@ mod buffers {
     }
 
     #[test]
-    fn hold_up_to_128_kib() {
+    fn hold_up_to_256_kib() {
         let mut r = TestRollup::new(1);
         let owner = r.svm.rich_key();
         accepted(r.open_buffer(&owner, 0, MAX_BUFFER));

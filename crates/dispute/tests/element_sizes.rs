@@ -1,9 +1,14 @@
 //! How large the proofs of one element are: the digits model, and generated ones of the sizes that
 //! must be disputable. The figures are printed (`--nocapture`); the bounds hold them.
 
+#[path = "common/costly.rs"]
+mod costly;
+#[path = "common/opened.rs"]
+mod opened;
 #[path = "common/run.rs"]
 mod run;
 
+use assay_dispute::step::element::MAX_PROOF;
 use assay_onnx::dataset::{self, HeldOut};
 use assay_onnx::{Limits, import};
 use assay_tensor::op::{Epilogue, Op, OutputRange};
@@ -148,4 +153,18 @@ fn a_program_of_4096_operators() {
     println!("largest proof {most} bytes");
     // Two values, and two paths of twelve that share the last.
     assert!(most <= 2 + 2 * 40 + 256 + 24 * 32, "{most}");
+}
+
+/// A proof that does not fit a buffer could not be brought.
+#[test]
+fn the_costliest() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut most = 0;
+    for (name, op, types, element) in costly::costly() {
+        let opened = opened::opened(&mut rng, op, &types, element);
+        assert_eq!(opened.check(&opened.bytes), Ok(false), "{name}");
+        println!("{name:<40} {:>7} bytes", opened.proof.len());
+        most = most.max(opened.proof.len());
+    }
+    assert!(most > 180_000 && most <= MAX_PROOF, "{most}");
 }

@@ -37,8 +37,11 @@ pub fn node(left: &Hash, right: &Hash) -> Hash {
 }
 
 /// Depth of the tree over `count` leaves: `ceil(log2(count))`, 0 for one leaf or none.
-pub fn depth(count: u64) -> u32 {
-    count.max(1).next_power_of_two().trailing_zeros()
+pub const fn depth(count: u64) -> u32 {
+    match count {
+        0 => 0,
+        _ => count.next_power_of_two().trailing_zeros(),
+    }
 }
 
 /// Root over `leaves`; [`EMPTY_LEAF`] for none.

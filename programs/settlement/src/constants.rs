@@ -1,6 +1,7 @@
 //! Sizes and limits that are part of the program, not of a rollup's configuration.
 
 use anchor_lang::prelude::Pubkey;
+use assay_dispute::step::element::MAX_PROOF;
 use assay_ledger::data::CHUNK;
 
 /// Batches that the chain account remembers: the pending ones and the newest final ones.
@@ -16,8 +17,9 @@ pub const MAX_CHUNKS: u32 = 2_048;
 pub const MAX_DATA: u32 = MAX_CHUNKS * CHUNK as u32;
 /// Bytes of data that an inbox message takes at most in a batch of nothing else.
 pub const INBOX_RECORD_BYTES: u64 = 32;
-/// Most bytes of a buffer: what an element of an operator reads at most, with the paths.
-pub const MAX_BUFFER: u32 = 128 * 1024;
+/// Most bytes of a buffer: the longest proof fits.
+pub const MAX_BUFFER: u32 = 256 * 1024;
+const _: () = assert!(MAX_PROOF <= MAX_BUFFER as usize);
 /// Where burned lamports go: Solana destroys what this account holds at the end of each slot.
 pub const INCINERATOR: Pubkey =
     Pubkey::from_str_const("1nc1nerator11111111111111111111111111111111");

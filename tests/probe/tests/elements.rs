@@ -4,16 +4,21 @@
 //! `ASSAY_ELEMENTS` says how many elements (100,000 if unset), `ASSAY_SEED` the first seed.
 
 mod common;
+#[path = "../../../crates/dispute/tests/common/costly.rs"]
+mod costly;
+#[path = "../../../crates/dispute/tests/common/opened.rs"]
+mod opened;
 #[path = "../../../crates/dispute/tests/common/run.rs"]
 mod run;
 
 use assay_dispute::step::element::Disputed;
 use assay_tensor::commit::CHUNK;
-use assay_tensor::op::{Epilogue, Op, OutputRange, Requant, Window};
+use assay_tensor::op::{Epilogue, Op, Window};
 use assay_tensor::program::{Node, Operand, Output, Program};
 use assay_tensor::random::{self, random_tensor};
 use assay_tensor::types::{DType, Shape, TensorType};
 use common::{Chain, HEAP, MOST_UNITS};
+use costly::{ALL, average};
 use gpu_kernels::{Executor, ExecutorError, cpu, gpu};
 use probe::{MOST_ELEMENTS, Request, push_element};
 use rand::seq::index::sample;
@@ -30,6 +35,8 @@ const KINDS: usize = 9;
 const OF_EACH: usize = 500;
 /// One element in so many is claimed wrong.
 const LIES: usize = 8;
+/// What a step proof may take of the 1,400,000 units of a transaction: the rest is for the instruction around it.
+const LIMIT: u64 = 1_300_000;
 
 fn setting(name: &str, default: u64) -> u64 {
     let text = std::env::var(name).ok();
@@ -167,12 +174,6 @@ fn elements_are_decided_as_the_executors_compute_them() {
     assert!(kinds.values().all(|(elements, _)| *elements >= least));
 }
 
-const ALL: OutputRange = OutputRange {
-    zero_point: 0,
-    lo: -128,
-    hi: 127,
-};
-
 fn ty(dtype: DType, dims: &[u32]) -> TensorType {
     TensorType::new(dtype, dims).unwrap()
 }
@@ -197,16 +198,6 @@ fn costly() -> Vec<(&'static str, Op, TensorType, Vec<TensorType>)> {
         epilogue: Epilogue::Requant(ALL),
     };
     let scales = |channels| [ty(I32, &[channels]), ty(I32, &[channels, 2])];
-    let average = Op::AvgPool2d {
-        window: window([64, 1_000], 1, 0),
-        pad_value: 5,
-        offset: -7,
-        requant: Requant {
-            multiplier: 1 << 20,
-            shift: 40,
-            range: ALL,
-        },
-    };
     let weights = |dims: &[u32]| [&[ty(I8, dims)], &scales(dims[0])[..]].concat();
     let add = Op::Add {
         multiplier_a: i32::MIN,
@@ -272,7 +263,7 @@ fn costly() -> Vec<(&'static str, Op, TensorType, Vec<TensorType>)> {
         ),
         (
             "AvgPool2d, 64x1,000",
-            average,
+            average(window([64, 1_000], 1, 0)),
             ty(I8, &[1, 64, 1_040, 1]),
             vec![],
         ),
@@ -389,5 +380,39 @@ fn the_costliest_elements_fit() {
     println!("{most} units, {heap} bytes of heap at most");
     assert_eq!(kinds.len(), KINDS);
     assert!(most < MOST_UNITS, "{most}");
+    assert!(heap < HEAP * 3 / 4, "{heap}");
+}
+
+/// What those take whose operands are too large to have, in the largest of programs: a proof that takes more than
+/// a transaction may could not be brought.
+#[test]
+fn the_costliest_to_open_fit() {
+    let mut chain = Chain::new();
+    let mut rng = ChaCha8Rng::seed_from_u64(10);
+    let (mut most, mut heap) = (0, 0);
+    for (name, op, types, element) in costly::costly() {
+        let opened = opened::opened(&mut rng, op, &types, element);
+        let request = Request::Elements {
+            program: Box::new(opened.program),
+            parameters_root: opened.parameters_root,
+            input_root: [0; 32],
+            trace_root: opened.trace_root,
+            operator: opened.program.operators - 1,
+            leaf: opened.leaf.encode(),
+        };
+        let mut rest = Vec::new();
+        push_element(&mut rest, opened.chunk, &opened.bytes, &opened.proof);
+        let answer = chain.decide(&request, &rest);
+        assert_eq!(answer.verdicts, [0], "{name}");
+        let (units, bytes) = (answer.units, opened.proof.len());
+        println!(
+            "{name:<40} {units:>7} units, {:>5} bytes of heap, {bytes:>6} of the proof",
+            answer.heap
+        );
+        most = most.max(units);
+        heap = heap.max(answer.heap);
+    }
+    println!("{most} units, {heap} bytes of heap at most");
+    assert!(most < LIMIT, "{most}");
     assert!(heap < HEAP * 3 / 4, "{heap}");
 }

@@ -33,16 +33,31 @@ use super::ProofError;
 use super::bytes::Bytes;
 use crate::Hash;
 use alloc::vec::Vec;
-use assay_tensor::check::{MAX_OPERANDS, check};
+use assay_tensor::check::{MAX_OPERANDS, MAX_READ_BYTES, MAX_READ_RANGES, check};
 use assay_tensor::commit::{
     CHUNK, OperatorLeaf, TypeLeaf, chunk_hash, input_root_of, list_root_of, tensor_root_of,
 };
 use assay_tensor::eval::eval;
 use assay_tensor::header::ProgramHeader;
 use assay_tensor::merkle::{depth, fold_in_place};
-use assay_tensor::program::Operand;
-use assay_tensor::types::{DType, TensorType};
+use assay_tensor::program::{MAX_INPUTS, MAX_NODES, MAX_PARAMETERS, Operand};
+use assay_tensor::types::{DType, MAX_ELEMENTS, TensorType};
 use layout::{Layout, Source};
+
+/// The longest proof of an element of an operator that passes its check, in bytes, or a little more.
+pub const MAX_PROOF: usize = {
+    const fn path(leaves: u64) -> u64 {
+        32 * depth(leaves) as u64
+    }
+    let (chunk, ranges, operands) = (CHUNK as u64, MAX_READ_RANGES, MAX_OPERANDS as u64);
+    // A range of `n` bytes lies in `(n - 2) / 512 + 2` chunks at most.
+    let opened = MAX_READ_BYTES + ranges * (2 * chunk - 2);
+    // A run of chunks has a sibling at each end on each level at most.
+    let siblings = ranges * 2 * path(MAX_ELEMENTS * 4 / chunk);
+    let inputs = operands * (8 + path(MAX_INPUTS as u64));
+    let lists = operands * (path(MAX_NODES as u64) + path(MAX_PARAMETERS as u64));
+    (2 + inputs + opened + siblings + lists) as usize
+};
 
 /// What the asserter has claimed on the way to a chunk.
 #[derive(Clone, Copy, Debug)]
