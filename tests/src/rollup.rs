@@ -367,7 +367,19 @@ impl TestRollup {
         page: Option<Pubkey>,
         draft: &Draft,
     ) -> Outcome {
-        let instruction = instruction(
+        let instruction = self.post_instruction(key, data, page, draft);
+        self.svm.send(&[instruction], &[key])
+    }
+
+    /// The instruction `post_batch` with everything told.
+    pub fn post_instruction(
+        &self,
+        key: &Keypair,
+        data: Pubkey,
+        page: Option<Pubkey>,
+        draft: &Draft,
+    ) -> Instruction {
+        instruction(
             settlement::ID,
             accounts::PostBatch {
                 key: key.pubkey(),
@@ -380,8 +392,7 @@ impl TestRollup {
             args::PostBatch {
                 header: draft.header,
             },
-        );
-        self.svm.send(&[instruction], &[key])
+        )
     }
 
     /// `post_batch` of a draft whose data is published.

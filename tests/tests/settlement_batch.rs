@@ -4,6 +4,7 @@ use anchor_lang::error::ErrorCode;
 use assay_ledger::data::CHUNK;
 use assay_ledger::state::TreeHead;
 use assay_tests::batch::Draft;
+use assay_tests::relay;
 use assay_tests::rollup::{SLICE, TestRollup, config};
 use assay_tests::svm::{Wire, accepted, instruction, refused};
 use settlement::constants::{MAX_PENDING, PAGE_ENTRIES, RING};
@@ -89,6 +90,23 @@ mod post_batch {
             r.svm.send(&[instruction], &[&stranger]),
             ErrorCode::ConstraintSeeds,
         );
+    }
+
+    /// Not every archive keeps inner instructions, and without the header nobody can open a dispute.
+    #[test]
+    fn refuses_to_be_called_by_a_program() {
+        let mut r = TestRollup::new(2);
+        relay::load(&mut r.svm);
+        let key = r.sequencer.insecure_clone();
+        let draft = Draft::new(&r, 1);
+        r.publish(&draft);
+        let post = r.post_instruction(&key, draft.data_address(), None, &draft);
+        let inner = relay::through(post.clone());
+        refused(
+            r.svm.send_as(Wire::V1, &[inner], &[&key], &[]),
+            E::InnerInstruction,
+        );
+        accepted(r.svm.send(&[post], &[&key]));
     }
 
     /// Every field that the program can check, wrong.

@@ -21,6 +21,7 @@ use settlement::state::Buffer;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
+use solana_system_interface::instruction as system;
 
 const CLOCK: u64 = 150;
 
@@ -562,7 +563,7 @@ mod buffers {
         // Opened once.
         let open =
             assay_client::instructions::disputes::open_buffer(&owner.pubkey(), 0, MAX_BUFFER, 0);
-        refused(r.svm.send(&open[1..], &[&owner]), ErrorCode::ConstraintZero);
+        refused(r.svm.send(&open[2..], &[&owner]), ErrorCode::ConstraintZero);
         // Of another size than its account.
         let mut open = assay_client::instructions::disputes::open_buffer(
             &owner.pubkey(),
@@ -570,9 +571,24 @@ mod buffers {
             5,
             r.svm.rent(100),
         );
-        open[1] =
-            assay_client::instructions::disputes::open_buffer(&owner.pubkey(), 1, 6, 0)[1].clone();
+        open[2] =
+            assay_client::instructions::disputes::open_buffer(&owner.pubkey(), 1, 6, 0)[2].clone();
         refused(r.svm.send(&open, &[&owner]), E::BufferSize);
+    }
+
+    /// Where the next buffer will be, anybody can know, and send lamports to: its owner opens it all the
+    /// same.
+    #[test]
+    fn cannot_be_kept_from_being_opened() {
+        let mut r = TestRollup::new(1);
+        let (owner, stranger) = (r.svm.rich_key(), r.svm.rich_key());
+        let buffer = pda::buffer(&owner.pubkey(), 3);
+        let rent = r.svm.rent(0);
+        let gift = system::transfer(&stranger.pubkey(), &buffer, rent);
+        r.svm.send(&[gift], &[&stranger]).expect("a gift");
+        accepted(r.open_buffer(&owner, 3, 100));
+        accepted(r.write_buffer(&owner, &buffer, 97, &[1, 2, 3]));
+        accepted(r.close_buffer(&owner, &buffer));
     }
 }
 

@@ -4,6 +4,9 @@
 //! them from anywhere demands pieces of them: leaves of the program, or chunks of a parameter. Anybody
 //! who has them answers with the bytes and their paths; if nobody does in time, the batch is lost.
 //!
+//! Whoever has all pieces and another root than the batch names demands the last piece of each list: its path
+//! shows every place past the list's end, and an answer has nothing there.
+//!
 //! Demands are made in the first third of the batch's window and answered to the end of the second, so
 //! that a third is left to run the model and to dispute what others say that it does.
 
@@ -16,7 +19,7 @@ use assay_ledger::state::{MODEL_DEPTH, Model};
 use assay_ledger::transaction::Transaction;
 use assay_ledger::{ProgramHeader, merkle};
 use assay_tensor::commit::{CHUNK, chunk_hash, list_root_of, tensor_root_of};
-use assay_tensor::leaves::{List, TypeLeaf};
+use assay_tensor::leaves::{List, MAX_LEAF, TypeLeaf};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Pieces of a demand, at most: one bit each.
@@ -174,9 +177,12 @@ pub enum NoAnswer {
     /// Another kind of piece is demanded.
     #[error("the answer is for another kind of piece")]
     Kind,
-    /// The bytes do not open.
+    /// The bytes do not open, or a path shows something past the end of its list.
     #[error("the piece does not open in what the batch names")]
     Opening,
+    /// A leaf is longer than any of a well-formed program.
+    #[error("the leaf is longer than any of a well-formed program")]
+    TooLong,
 }
 
 /// A demand: what it is opened against, and what is left to answer.
@@ -265,7 +271,11 @@ impl Demand {
             (Blob::Chunks { .. }, Answer::Leaf { .. }) => return Err(NoAnswer::Kind),
             (_, Answer::Leaf { bytes, path }) => {
                 let (list, count, root) = self.list().ok_or(NoAnswer::Kind)?;
-                merkle::verify(&root, count, &list.hash(bytes), index, path)
+                // The proof that it is malformed might fit no buffer.
+                if bytes.len() > MAX_LEAF {
+                    return Err(NoAnswer::TooLong);
+                }
+                is_in_list(&root, count, &list.hash(bytes), index, path)
             }
             (_, Answer::Chunk { .. }) => return Err(NoAnswer::Kind),
         };
@@ -313,8 +323,8 @@ impl Demand {
         let ty = TypeLeaf::decode(ty).ok()?.ty;
         let tensor = tensor_root_of(&ty, data_root);
         let root = merkle::root_from_path(&tensor, index, path);
-        let opens = merkle::verify(types, count, &leaf, index, ty_path)
-            && path.len() == merkle::depth(count) as usize
+        let opens = is_in_list(types, count, &leaf, index, ty_path)
+            && is_in_list(&root, count, &tensor, index, path)
             && list_root_of(count, &root) == self.parameters_root;
         opens.then_some(ty.bytes())
     }
@@ -342,7 +352,13 @@ fn is_chunk(len: u64, data_root: &Hash, index: u64, bytes: &[u8], path: &[Hash])
     }
     // The index is below the count, so that nothing leaves 64 bits.
     bytes.len() as u64 == (len - index * chunk).min(chunk)
-        && merkle::verify(data_root, count, &chunk_hash(bytes), index, path)
+        && is_in_list(data_root, count, &chunk_hash(bytes), index, path)
+}
+
+/// Whether this is leaf `index` of a list of `count` leaves under `root`, and nothing behind the list's end that
+/// the path shows. With junk there all pieces would open, and nobody who has them would have the root.
+fn is_in_list(root: &Hash, count: u64, leaf: &Hash, index: u64, path: &[Hash]) -> bool {
+    merkle::verify(root, count, leaf, index, path) && merkle::is_padded(count, index, path)
 }
 
 #[cfg(test)]

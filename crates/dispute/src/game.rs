@@ -22,6 +22,7 @@ use alloc::vec::Vec;
 use assay_ledger::header::{Header, Params, genesis_hash};
 use assay_ledger::state::StateComponents;
 use assay_tensor::commit::{self, OperatorLeaf, list_root_of, tensor_root_of};
+use assay_tensor::leaves::MAX_LEAF;
 use assay_tensor::merkle;
 use assay_tensor::program::{MAX_NODES, MAX_OUTPUTS};
 use assay_tensor::types::MAX_ELEMENTS;
@@ -36,10 +37,6 @@ const CHUNKS_DEPTH: u32 = (MAX_ELEMENTS * 4 / commit::CHUNK as u64).ilog2();
 const _: () = assert!(
     MAX_NODES.is_power_of_two() && MAX_OUTPUTS.is_power_of_two() && MAX_ELEMENTS.is_power_of_two()
 );
-
-/// The longest encoding of an operator's leaf that is taken; that of every well-formed operator is
-/// shorter.
-pub const MAX_OPERATOR: usize = 512;
 
 /// Moves of a dispute before the proof that ends it, at most: a claim, the descent to a leaf, the
 /// leaf, another claim, the descent to an operator, its value, the descent to a chunk, the chunk.
@@ -86,7 +83,7 @@ impl Dispute {
         let header = 32 + 2 + 1 + 1 + 8 + 32 + 32 + (4 * 40 + 8) + 32 + 4 + 32 + 4 + 66;
         let leaf = descent(MAX_DEPTH) + (1 + 8 + 4 * 32);
         let run = leaf + (4 * 4 + 3 * 8 + 4 * 32) + 32 + descent(OPERATORS_DEPTH);
-        let value = run + (4 + MAX_OPERATOR) + descent(CHUNKS_DEPTH);
+        let value = run + (4 + MAX_LEAF) + descent(CHUNKS_DEPTH);
         let revealed = 32 << MAX_LEVELS;
         header + 32 + 24 + 4 + 1 + value + revealed
     };
@@ -205,7 +202,9 @@ impl Dispute {
                 self.states(parent.as_ref(), Some(run.leaf))
             }
             (Stage::Ran(run), Claim::Execution) => Ok(Stage::Operators(run)),
-            (Stage::Ran(run), Claim::Outputs) => {
+            (Stage::Ran(mut run), Claim::Outputs) => {
+                // Nobody goes down that tree any more.
+                run.descent.revealed = Vec::new();
                 let descent = Descent::new(run.outputs, run.program.outputs.into())?;
                 Ok(Stage::Outputs(run, descent))
             }
@@ -307,7 +306,7 @@ fn with_chunk(value: Box<Value>, bytes: Vec<u8>) -> Result<Stage, Refused> {
 }
 
 fn operator_leaf(bytes: &[u8]) -> Result<OperatorLeaf, Refused> {
-    if bytes.len() > MAX_OPERATOR {
+    if bytes.len() > MAX_LEAF {
         return Err(Refused::Operator);
     }
     OperatorLeaf::decode(bytes).map_err(|_| Refused::Operator)

@@ -7,7 +7,7 @@ use assay_dispute::Hash;
 use assay_dispute::step::ProofError;
 use assay_dispute::step::program::{Leaves, check_flaw, prove_flaw};
 use assay_tensor::header::ProgramHeader;
-use assay_tensor::leaves::{List, OperatorLeaf, OutputLeaf, TypeLeaf};
+use assay_tensor::leaves::{List, MAX_LEAF, OperatorLeaf, OutputLeaf, TypeLeaf};
 use assay_tensor::merkle;
 use assay_tensor::op::{Epilogue, Op};
 use assay_tensor::program::{Node, Operand, Output, Program};
@@ -428,6 +428,29 @@ fn what_is_behind_a_lists_end_is_empty() {
                 "seed {seed}, {list:?}"
             );
         }
+    }
+}
+
+/// A leaf that is longer than any convicts, but may be too long to be shown: who has it says nothing, and demands
+/// it, which nobody can answer. What is wrong in other leaves is shown.
+#[test]
+fn what_is_wrong_is_shown_in_short_leaves() {
+    for seed in 0..20 {
+        let program = random::program(seed).program;
+        let mut leaves = Leaves::of(&program);
+        for list in [List::Inputs, List::Operators, List::Outputs] {
+            list_mut(&mut leaves, list)[0] = vec![7; MAX_LEAF + 1];
+        }
+        let header = commit(&program.header(), &leaves);
+        let long = opened(&leaves, &[(List::Operators, 0)]);
+        assert_eq!(check_flaw(&header, &long), Ok(true));
+        assert_eq!(prove_flaw(&header, &leaves), None);
+        let last = leaves.operators.len();
+        leaves.operators.push(vec![7; MAX_LEAF]);
+        let header = commit(&program.header(), &leaves);
+        let proof = prove_flaw(&header, &leaves).unwrap();
+        assert_eq!(proof, opened(&leaves, &[(List::Operators, last)]));
+        assert_eq!(check_flaw(&header, &proof), Ok(true));
     }
 }
 

@@ -100,10 +100,11 @@ pub enum Status {
     #[error("the owner has no account in this mint")]
     NoAccount = 15,
     /// A deployed program's header is that of no program ([`ProgramHeader::is_flawed`]), its units
-    /// are more than a batch may use, or its inputs or outputs are 4 GiB or more.
+    /// are more than a batch may use, or its inputs or outputs are 4 GiB or more. Or a deployment or
+    /// an update names parameters of a program that takes none, or none of one that takes some.
     ///
     /// [`ProgramHeader::is_flawed`]: crate::ProgramHeader::is_flawed
-    #[error("the program's header is out of bounds")]
+    #[error("the program's header is out of bounds, or it does not take such parameters")]
     BadProgram = 16,
 }
 

@@ -17,7 +17,7 @@ use assay_ledger::transition::{
     job_run, ship,
 };
 use assay_ledger::{Key, ProgramHeader, SOL};
-use assay_tensor::commit::input_root;
+use assay_tensor::commit::{input_root, parameters_root};
 use assay_tensor::merkle::EMPTY_LEAF;
 use assay_tensor::program::{MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, MAX_PARAMETERS};
 use common::*;
@@ -335,10 +335,10 @@ fn a_program_out_of_bounds_is_not_deployed() {
         parameters_root: EMPTY_LEAF,
         ..header
     };
-    let mut deploy = |program| {
+    let mut deploy_with = |program, parameters_root| {
         let action = Action::Deploy {
             program,
-            parameters_root: [31; 32],
+            parameters_root,
             price: 9,
         };
         let models = state.heads().models;
@@ -346,7 +346,19 @@ fn a_program_out_of_bounds_is_not_deployed() {
         assert_eq!(state.heads().models - models, u64::from(result.done()));
         result
     };
-    for program in [good, most, none(good)] {
+    // Parameters are named exactly where the program takes some: of others no piece could be demanded.
+    let empty = parameters_root(&[]);
+    assert!(deploy_with(none(good), empty).done());
+    let bad = TxResult::plain(Status::BadProgram);
+    for (program, root) in [
+        (none(good), [31; 32]),
+        (none(good), EMPTY_LEAF),
+        (good, empty),
+    ] {
+        assert_eq!(deploy_with(program, root), bad);
+    }
+    let mut deploy = |program| deploy_with(program, [31; 32]);
+    for program in [good, most] {
         assert!(deploy(program).done(), "{program:?}");
     }
     let bad: [fn(&mut ProgramHeader); 16] = [
@@ -372,6 +384,49 @@ fn a_program_out_of_bounds_is_not_deployed() {
         spoil(&mut program);
         let result = deploy(program);
         assert_eq!(result, TxResult::plain(Status::BadProgram), "{i}");
+    }
+}
+
+/// An update leaves the program as it was, and whether it takes parameters.
+#[test]
+fn an_update_names_parameters_where_the_program_takes_some() {
+    let (mut state, mut env) = (small(), env(1));
+    env.params.max_units = 1_000;
+    let empty = parameters_root(&[]);
+    let header = |parameters: u32| ProgramHeader {
+        inputs: 0,
+        parameters,
+        operators: 1,
+        outputs: 1,
+        units: 1,
+        input_bytes: 0,
+        output_bytes: 1,
+        operators_root: [1; 32],
+        parameters_root: [(parameters != 0) as u8; 32],
+        inputs_root: EMPTY_LEAF,
+        outputs_root: [1; 32],
+    };
+    for (parameters, good, bad) in [(0, empty, [5; 32]), (1, [5; 32], empty)] {
+        let program = header(parameters);
+        let model = state.heads().models as u32;
+        let deploy = Action::Deploy {
+            program,
+            parameters_root: good,
+            price: 9,
+        };
+        assert!(act(&mut state, &env, &user(2), TOKEN, deploy).done());
+        let update = |parameters_root| Action::Update {
+            model,
+            program_root: program.root(),
+            parameters_root,
+            price: 8,
+        };
+        let before = state.model(model).unwrap();
+        let refused = act(&mut state, &env, &user(2), TOKEN, update(bad));
+        assert_eq!(refused, TxResult::plain(Status::BadProgram));
+        assert_eq!(state.model(model).unwrap(), before);
+        assert!(act(&mut state, &env, &user(2), TOKEN, update(good)).done());
+        assert_eq!(state.model(model).unwrap().price, 8);
     }
 }
 

@@ -91,6 +91,11 @@ pub fn parameters_root(parameters: &[Tensor]) -> Hash {
     tensors_root(parameters)
 }
 
+/// Whether this is the root over the parameters of a program that has none: that of the empty list.
+pub fn is_no_parameters(root: &Hash) -> bool {
+    *root == list_root(&[])
+}
+
 /// The root over a run's outputs.
 pub fn outputs_root(outputs: &[Tensor]) -> Hash {
     tensors_root(outputs)

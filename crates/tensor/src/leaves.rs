@@ -49,6 +49,9 @@ impl List {
     }
 }
 
+/// The longest encoding of a leaf that is taken; that of every leaf of a well-formed program is shorter.
+pub const MAX_LEAF: usize = 512;
+
 /// What one operator's leaf says: enough to check it without the rest of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorLeaf {

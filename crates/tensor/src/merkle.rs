@@ -100,6 +100,21 @@ pub fn verify(root: &Hash, count: u64, leaf: &Hash, index: u64, siblings: &[Hash
         && root_from_path(leaf, index, siblings) == *root
 }
 
+/// Whether all places past the end of a list of `count` leaves are empty, as far as the path of leaf `index`
+/// shows them: that of the last leaf shows all. A tree with anything there opens all the same, but is not the
+/// tree of any list, and nobody who has the list has its root.
+pub fn is_padded(count: u64, index: u64, siblings: &[Hash]) -> bool {
+    let mut empty = EMPTY_LEAF;
+    let levels = (0u32..).zip(siblings);
+    levels.fold(true, |padded, (level, sibling)| {
+        let first = index.checked_shr(level).unwrap_or(0) ^ 1;
+        let inside = first.checked_shl(level).unwrap_or(0) < count;
+        let padded = padded && (inside || *sibling == empty);
+        empty = node(&empty, &empty);
+        padded
+    })
+}
+
 /// The siblings that [`fold`] needs beside the leaves `indices` of a tree of `depth`, level by
 /// level from the left; `node` gives the node at a level (0: the leaves) and index. `indices` are
 /// strictly ascending and in the tree. None are needed for no leaves, and none open.
@@ -288,6 +303,40 @@ mod tests {
                 prop_assert_eq!(fold(depth(n), &again, &siblings), None);
                 if !siblings.is_empty() {
                     prop_assert_eq!(fold(depth(n), &opened, &siblings[1..]), None);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_path_of_the_last_leaf_shows_all_padding() {
+        for count in 1..20u64 {
+            let places = count.next_power_of_two();
+            let leaves = |junk: Option<u64>| -> Vec<Hash> {
+                let place = |i| match i < count || junk == Some(i) {
+                    true => leaf(b"test", &[&i.to_le_bytes()]),
+                    false => EMPTY_LEAF,
+                };
+                (0..places).map(place).collect()
+            };
+            for junk in (count..places).map(Some).chain([None]) {
+                let levels = Levels::new(leaves(junk));
+                for index in 0..count {
+                    let path = levels.path(index).unwrap();
+                    assert!(verify(
+                        &levels.root(),
+                        count,
+                        &levels.node(0, index),
+                        index,
+                        &path
+                    ));
+                    // The subtree of the path's sibling that the junk is in, if it is past the end as a whole.
+                    let shown = junk.is_some_and(|junk| {
+                        let level = (junk ^ index).ilog2();
+                        junk >> level << level >= count
+                    });
+                    assert_eq!(is_padded(count, index, &path), !shown);
+                    assert!(index + 1 < count || shown == junk.is_some());
                 }
             }
         }

@@ -315,6 +315,9 @@ pub enum SettlementError {
     /// It is not over.
     #[msg("The demand is not over: it must be answered, timed out or resolved first")]
     DemandOpen,
+    /// It might be too long to be shown malformed.
+    #[msg("The leaf is longer than any of a well-formed program")]
+    PieceTooLong,
 }
 
 impl From<NotProven> for SettlementError {
@@ -345,6 +348,7 @@ impl From<NoAnswer> for SettlementError {
             NoAnswer::NotWanted => Self::PieceNotWanted,
             NoAnswer::Kind => Self::OtherPiece,
             NoAnswer::Opening => Self::PieceOpening,
+            NoAnswer::TooLong => Self::PieceTooLong,
         }
     }
 }

@@ -10,6 +10,7 @@ use settlement::state::Buffer;
 use settlement::{ID, accounts, instruction as data};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
+use solana_system_interface::instruction as system;
 
 /// Bytes of a buffer that one legacy transaction writes, whoever pays for it.
 pub const WRITE: usize = 864;
@@ -191,17 +192,13 @@ pub fn close_dispute(dispute: &Pubkey, challenger: &Pubkey) -> Instruction {
 
 /// Creates and opens buffer `id` of `owner` for `len` bytes. `rent` is the rent-exempt minimum of
 /// [`Buffer::size`]`(len)` bytes.
-pub fn open_buffer(owner: &Pubkey, id: u64, len: u32, rent: u64) -> [Instruction; 2] {
+///
+/// `create_account` refuses an address that has lamports already, and anybody can send some to where the next
+/// buffer will be: its owner could then not bring its proof. So the account is made in its parts.
+pub fn open_buffer(owner: &Pubkey, id: u64, len: u32, rent: u64) -> [Instruction; 3] {
     let buffer = pda::buffer(owner, id);
-    let create = solana_system_interface::instruction::create_account_with_seed(
-        owner,
-        &buffer,
-        owner,
-        &settlement::seeds::buffer_seed(id),
-        rent,
-        Buffer::size(len) as u64,
-        &ID,
-    );
+    let seed = settlement::seeds::buffer_seed(id);
+    let space = Buffer::size(len) as u64;
     let open = instruction(
         ID,
         accounts::OpenBuffer {
@@ -210,7 +207,11 @@ pub fn open_buffer(owner: &Pubkey, id: u64, len: u32, rent: u64) -> [Instruction
         },
         data::OpenBuffer { len },
     );
-    [create, open]
+    [
+        system::transfer(owner, &buffer, rent),
+        system::allocate_with_seed(&buffer, owner, &seed, space, &ID),
+        open,
+    ]
 }
 
 /// Writes bytes into a buffer from `offset` on.

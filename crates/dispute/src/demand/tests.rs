@@ -376,6 +376,122 @@ fn an_answer_opens_in_what_the_batch_names() {
     assert_eq!(demand.answer(1, &chunk(1, 1)), opening);
 }
 
+/// The proof that a leaf is malformed might fit no buffer, so that one longer than any is no answer.
+#[test]
+fn a_leaf_that_is_too_long_is_no_answer() {
+    let batch = Batch::new();
+    for of in List::ALL {
+        for (len, expected) in [
+            (MAX_LEAF, Ok(())),
+            (MAX_LEAF + 1, Err(NoAnswer::TooLong)),
+            (130_646, Err(NoAnswer::TooLong)),
+        ] {
+            let bytes = vec![7; len];
+            let mut demand = listed(&batch, of, 1, of.hash(&bytes));
+            let answer = Answer::Leaf {
+                bytes,
+                path: vec![],
+            };
+            assert_eq!(demand.answer(0, &answer), expected, "{of:?} {len}");
+            assert_eq!(demand.is_answered(), expected.is_ok());
+        }
+    }
+}
+
+/// A demand for the last of so many leaves of a list.
+fn listed(batch: &Batch, of: List, count: u32, root: Hash) -> Demand {
+    let mut demand = batch.demand(Blob::Operators, 0, 1).unwrap();
+    let program = &mut demand.program;
+    let (blob, there, list) = match of {
+        List::Inputs => (Blob::Inputs, &mut program.inputs, &mut program.inputs_root),
+        List::Parameters => (
+            Blob::Parameters,
+            &mut program.parameters,
+            &mut program.parameters_root,
+        ),
+        List::Operators => (
+            Blob::Operators,
+            &mut program.operators,
+            &mut program.operators_root,
+        ),
+        List::Outputs => (
+            Blob::Outputs,
+            &mut program.outputs,
+            &mut program.outputs_root,
+        ),
+    };
+    (*there, *list) = (count, root);
+    demand.pieces = Pieces {
+        of: blob,
+        first: u64::from(count) - 1,
+        count: 1,
+    };
+    demand
+}
+
+/// Nobody who has all the leaves has the root of a tree with anything behind them.
+#[test]
+fn what_is_past_the_end_of_a_list_is_no_answer() {
+    let batch = Batch::new();
+    for junk in [None, Some(5), Some(6), Some(7)] {
+        let expected = match junk {
+            None => Ok(()),
+            Some(_) => Err(NoAnswer::Opening),
+        };
+        // Five of something.
+        let padded = |mut hashes: Vec<Hash>| {
+            hashes.resize(8, merkle::EMPTY_LEAF);
+            if let Some(junk) = junk {
+                hashes[junk] = [1; 32];
+            }
+            hashes
+        };
+        for of in List::ALL {
+            let hashes = padded((0..5).map(|i| of.hash(&[i])).collect());
+            let mut demand = listed(&batch, of, 5, merkle::root(&hashes));
+            let answer = Answer::Leaf {
+                bytes: vec![4],
+                path: merkle::path(&hashes, 4).unwrap(),
+            };
+            assert_eq!(demand.answer(0, &answer), expected, "{of:?} {junk:?}");
+        }
+        // The types of five parameters of five chunks each, their roots, and the chunks.
+        for (types, tensors, chunks) in [
+            (true, false, false),
+            (false, true, false),
+            (false, false, true),
+        ] {
+            let some = |padding: bool, hashes: Vec<Hash>| match padding {
+                true => padded(hashes),
+                false => hashes,
+            };
+            let ty = TensorType::new(DType::I8, &[2_500]).unwrap();
+            let bytes = vec![3; 2_500];
+            let chunks = some(chunks, chunk_hashes(&bytes));
+            let data_root = merkle::root(&chunks);
+            let tensors = some(tensors, vec![tensor_root_of(&ty, &data_root); 5]);
+            let leaf = program_type(2_500, 2_500);
+            let types = some(types, vec![List::Parameters.hash(&leaf); 5]);
+            let mut demand = listed(&batch, List::Parameters, 5, merkle::root(&types));
+            demand.parameters_root = list_root_of(5, &merkle::root(&tensors));
+            demand.pieces = Pieces {
+                of: Blob::Chunks { parameter: 4 },
+                first: 4,
+                count: 1,
+            };
+            let answer = Answer::Chunk {
+                ty: leaf,
+                ty_path: merkle::path(&types, 4).unwrap(),
+                data_root,
+                parameter_path: merkle::path(&tensors, 4).unwrap(),
+                bytes: bytes[2_048..].to_vec(),
+                path: merkle::path(&chunks, 4).unwrap(),
+            };
+            assert_eq!(demand.answer(0, &answer), expected, "{junk:?}");
+        }
+    }
+}
+
 #[test]
 fn a_deployment_or_an_update_that_was_done_names_blobs() {
     let batch = Batch::new();

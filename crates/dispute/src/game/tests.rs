@@ -4,6 +4,7 @@ use super::*;
 use crate::descent::DescentError;
 use alloc::string::ToString;
 use alloc::vec;
+use assay_ledger::ProgramHeader;
 use assay_ledger::batch::tx_root;
 use assay_ledger::header::Lane;
 use assay_ledger::result::TxResult;
@@ -554,7 +555,7 @@ fn a_value_is_the_operator_s_and_a_chunk_the_value_s() {
     let none = Some(Refused::Operator);
     assert_eq!(tensor(&operator[1..], &path, data_root, &[]), none);
     assert_eq!(tensor(&[], &path, data_root, &[]), none);
-    assert_eq!(tensor(&[0; MAX_OPERATOR + 1], &path, data_root, &[]), none);
+    assert_eq!(tensor(&[0; MAX_LEAF + 1], &path, data_root, &[]), none);
     assert_eq!(tensor(&operator, &path[1..], data_root, &[]), none);
     let other = world.program.operator_leaf(18).unwrap().encode();
     assert_eq!(tensor(&other, &path, data_root, &[]), none);
@@ -701,7 +702,7 @@ fn the_largest_dispute_fits_its_account() {
     let mut dispute = Dispute::open(world.header, [9; 32], 0);
     dispute.stage = Stage::Tensor(Box::new(Value {
         run: run.clone(),
-        operator: vec![1; MAX_OPERATOR],
+        operator: vec![1; MAX_LEAF],
         descent: Descent {
             revealed: vec![[1; 32]; 64],
             ..descent(CHUNKS_DEPTH)
@@ -719,11 +720,27 @@ fn the_largest_dispute_fits_its_account() {
     };
     dispute.stage = Stage::States(states, full);
     assert!(size(&dispute) <= Dispute::MAX_SIZE);
-    let full = Descent {
+    // The operators' nodes have been revealed with the leaf, and those of the outputs now are.
+    let root = |depth: u32| Descent {
+        height: depth as u8,
+        siblings: vec![],
         revealed: vec![[1; 32]; 64],
-        ..descent(OUTPUTS_DEPTH)
+        ..descent(depth)
     };
-    dispute.stage = Stage::Outputs(run, full);
-    assert!(size(&dispute) <= Dispute::MAX_SIZE);
+    dispute.stage = Stage::Ran(Box::new(Run {
+        program: ProgramHeader {
+            outputs: MAX_OUTPUTS as u32,
+            ..run.program
+        },
+        descent: root(OPERATORS_DEPTH),
+        ..*run
+    }));
+    dispute.play(Move::Claim(Claim::Outputs), true, 0).unwrap();
+    let Stage::Outputs(_, outputs) = &mut dispute.stage else {
+        unreachable!()
+    };
+    *outputs = root(OUTPUTS_DEPTH);
+    let most = size(&dispute);
+    assert!(most <= Dispute::MAX_SIZE, "{most}");
     assert_eq!((MAX_MOVES, Dispute::MAX_SIZE), (41, 5_947));
 }

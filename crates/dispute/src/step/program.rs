@@ -89,13 +89,7 @@ fn open(header: &ProgramHeader, proof: &mut Bytes) -> Result<(Placed, bool), Pro
     if !merkle::verify(header.list(list), count, &hash, u64::from(index), siblings) {
         return Err(ProofError::Opening("a leaf of the program"));
     }
-    let mut empty = merkle::EMPTY_LEAF;
-    let mut padded = true;
-    for (level, sibling) in siblings.iter().enumerate() {
-        let sibling_index = (u64::from(index) >> level) ^ 1;
-        padded &= sibling_index << level < count || *sibling == empty;
-        empty = merkle::node(&empty, &empty);
-    }
+    let padded = merkle::is_padded(count, u64::from(index), siblings);
     Ok((Placed::new(list, index, bytes), padded))
 }
 

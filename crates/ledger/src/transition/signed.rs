@@ -9,6 +9,7 @@ use crate::result::{Status, TxResult};
 use crate::signature::{Signature, Verify};
 use crate::state::{MODEL_DEPTH, Model};
 use crate::transaction::{Destination, Transaction};
+use assay_tensor::commit::is_no_parameters;
 
 /// Applies a transaction that somebody signed. Whatever its status, the signer's nonce goes up.
 pub(super) fn apply(
@@ -94,8 +95,12 @@ fn perform(
             ) else {
                 return Err(Stop::Failed(Status::BadProgram));
             };
-            // A model of more units than a batch may use could never run.
-            if program.is_flawed() || program.units > env.params.max_units {
+            // A model of more units than a batch may use could never run. Of parameters that the program
+            // does not take no piece could be demanded.
+            if program.is_flawed()
+                || program.units > env.params.max_units
+                || (program.parameters == 0) != is_no_parameters(parameters_root)
+            {
                 return Err(Stop::Failed(Status::BadProgram));
             }
             accounts.write()?;
@@ -126,6 +131,10 @@ fn perform(
             Some(model),
         ) => {
             let version = model.version.checked_add(1).ok_or(Invalid::Counter)?;
+            // The program takes parameters exactly if the model has some.
+            if is_no_parameters(&model.parameters_root) != is_no_parameters(parameters_root) {
+                return Err(Stop::Failed(Status::BadProgram));
+            }
             accounts.write()?;
             state.write_model(
                 *index,

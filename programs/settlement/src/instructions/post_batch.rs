@@ -1,5 +1,6 @@
 //! Posts a batch on the tip.
 
+use super::top_level;
 use crate::errors::SettlementError;
 use crate::events::BatchPosted;
 use crate::header::BatchHeader;
@@ -190,6 +191,8 @@ impl PostBatch<'_> {
 
     /// See [`crate::settlement::post_batch`].
     pub fn handler(ctx: Context<Self>, header: BatchHeader) -> Result<()> {
+        // Whoever would dispute the batch must be able to read the header: see `write_chunks`.
+        top_level()?;
         let slot = Clock::get()?.slot;
         let point = ctx.accounts.validate(&header, slot)?;
         let hash = hash(&header)?;

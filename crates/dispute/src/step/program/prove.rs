@@ -3,7 +3,7 @@
 use super::{Leaf, Placed, clash, is_flawed, place};
 use alloc::vec::Vec;
 use assay_tensor::header::ProgramHeader;
-use assay_tensor::leaves::List;
+use assay_tensor::leaves::{List, MAX_LEAF};
 use assay_tensor::merkle::Levels;
 use assay_tensor::program::CheckedProgram;
 
@@ -55,7 +55,8 @@ impl Leaves {
 }
 
 /// The proof that no program that passes its check has this header, whose leaves are `leaves`. `None` if
-/// the header is a program's, or the leaves are not its.
+/// the header is a program's, or the leaves are not its. Nor if only leaves of more than [`MAX_LEAF`] bytes
+/// are wrong: the proof might fit no buffer, but no demand for such a leaf can be answered.
 pub fn prove_flaw(header: &ProgramHeader, leaves: &Leaves) -> Option<Vec<u8>> {
     if header.is_flawed() {
         return Some(Vec::new());
@@ -68,7 +69,11 @@ pub fn prove_flaw(header: &ProgramHeader, leaves: &Leaves) -> Option<Vec<u8>> {
         return None;
     }
     let lists = List::ALL.map(|list| placed(list, leaves.list(list)));
-    let flawed = flaw(header, &lists)?;
+    let short = |leaf: &Placed| {
+        let bytes = leaves.list(leaf.list).get(leaf.index as usize);
+        bytes.is_some_and(|bytes| bytes.len() <= MAX_LEAF)
+    };
+    let flawed = flaw(header, &lists, short)?;
     let mut proof = Vec::new();
     for leaf in flawed {
         let bytes = leaves.list(leaf.list).get(leaf.index as usize)?;
@@ -89,9 +94,13 @@ fn placed(list: List, leaves: &[Vec<u8>]) -> Vec<Placed> {
         .collect()
 }
 
-/// The leaf or the two that break a rule.
-fn flaw<'a>(header: &ProgramHeader, lists: &'a [Vec<Placed>; 4]) -> Option<Vec<&'a Placed>> {
-    let all = || lists.iter().flatten();
+/// The leaf or the two that break a rule, of those that are `short`.
+fn flaw<'a>(
+    header: &ProgramHeader,
+    lists: &'a [Vec<Placed>; 4],
+    short: impl Fn(&Placed) -> bool,
+) -> Option<Vec<&'a Placed>> {
+    let all = || lists.iter().flatten().filter(|leaf| short(leaf));
     if let Some(leaf) = all().find(|leaf| is_flawed(header, leaf)) {
         return Some(Vec::from([leaf]));
     }
@@ -113,7 +122,7 @@ fn flaw<'a>(header: &ProgramHeader, lists: &'a [Vec<Placed>; 4]) -> Option<Vec<&
         let named = named(leaf).into_iter().filter_map(at);
         let others = before(leaf).into_iter().chain(named);
         let mut others = others.chain(earlier_outputs(leaf));
-        let other = others.find(|other| clash(other, leaf))?;
+        let other = others.find(|other| short(other) && clash(other, leaf))?;
         Some(Vec::from([other, leaf]))
     })
 }
