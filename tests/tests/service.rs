@@ -1,6 +1,8 @@
 //! The sequencer as a whole, on a real chain: its API, its death, its node's death, its disk's end.
 #![allow(missing_docs)]
 
+#[path = "service/liar.rs"]
+mod liar;
 #[path = "service/support.rs"]
 mod support;
 #[path = "service/wire.rs"]
@@ -8,6 +10,8 @@ mod wire;
 
 #[path = "service/api.rs"]
 mod api;
+#[path = "service/blind.rs"]
+mod blind;
 #[path = "service/crash.rs"]
 mod crash;
 #[path = "service/demands.rs"]

@@ -102,6 +102,14 @@ pub fn cost(transaction: &EncodedConfirmedTransactionWithStatusMeta) -> (u64, u6
     (fee, bytes)
 }
 
+/// Who paid for a transaction, and the fee in lamports.
+pub fn payer(transaction: &EncodedConfirmedTransactionWithStatusMeta) -> (Option<Pubkey>, u64) {
+    let fee = transaction.transaction.meta.as_ref().map_or(0, |m| m.fee);
+    let decoded = transaction.transaction.transaction.decode();
+    let payer = decoded.and_then(|t| t.message.static_account_keys().first().copied());
+    (payer, fee)
+}
+
 /// The calls of a transaction, in the order in which they began.
 pub fn calls(transaction: &EncodedConfirmedTransactionWithStatusMeta) -> Vec<Call> {
     let Some(decoded) = transaction.transaction.transaction.decode() else {

@@ -15,6 +15,10 @@ use std::time::Duration;
 
 /// The most of an error's body that is read.
 const ERROR_BYTES: usize = 64 << 10;
+/// How long a call may take.
+const TOTAL: Duration = Duration::from_secs(60);
+/// How long a connection may take, or one part of an answer that may take any time as a whole.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -68,18 +72,24 @@ impl ApiError {
 pub struct Api {
     url: String,
     http: reqwest::Client,
+    /// For what may take any time, as long as something comes.
+    patient: reqwest::Client,
 }
 
 impl Api {
     /// The API at `url`, for example `http://127.0.0.1:8600`.
     pub fn new(url: impl Into<String>) -> Self {
-        let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(60))
-            .build()
-            .unwrap_or_default();
+        Self::with_limits(url, TOTAL, IDLE)
+    }
+
+    /// The same with other limits: on a call as a whole, and on one part of a blob.
+    pub fn with_limits(url: impl Into<String>, total: Duration, idle: Duration) -> Self {
+        let client = reqwest::Client::builder;
+        let patient = client().connect_timeout(idle).read_timeout(idle);
         Self {
             url: url.into().trim_end_matches('/').to_string(),
-            http,
+            http: client().timeout(total).build().unwrap_or_default(),
+            patient: patient.build().unwrap_or_default(),
         }
     }
 
@@ -141,9 +151,10 @@ impl Api {
         self.bytes(&format!("blobs/{root}")).await
     }
 
-    /// The same of at most `limit` bytes: from an API that is not trusted.
+    /// The same of at most `limit` bytes, from an API that is not trusted. A large blob may take any time,
+    /// as long as some of it comes.
     pub async fn blob_within(&self, root: Hash32, limit: u64) -> Result<Vec<u8>, ApiError> {
-        let request = self.request(Method::GET, &format!("blobs/{root}"));
+        let request = self.patient.get(self.at(&format!("blobs/{root}")));
         self.bytes_within(request, limit).await
     }
 
@@ -215,8 +226,11 @@ impl Api {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("{}{PREFIX}/{path}", self.url))
+        self.http.request(method, self.at(path))
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{PREFIX}/{path}", self.url)
     }
 
     /// A read, repeated through a short outage.

@@ -5,6 +5,7 @@ pub mod api;
 pub mod batches;
 pub mod bundle;
 mod causes;
+pub mod demands;
 pub mod deploy;
 pub mod disputes;
 pub mod history;

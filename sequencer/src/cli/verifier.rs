@@ -14,7 +14,11 @@ use solana_pubkey::Pubkey;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// How long it may take to end.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A batch on L1 is not what its transactions give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,10 +27,11 @@ pub struct WrongBatch(pub u64);
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  assay verifier --config assay-dev/assay.toml\n  assay verifier --rpc http://127.0.0.1:8899 --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --blobs http://127.0.0.1:8600\n  assay verifier --once --sample 0.1 --json\n  assay verifier --keypair challenger.json\n\nEverything is read from L1 but the models' bytes, which any sequencer's API or mirror may give: they are checked against their roots. State is kept in the data folder; a restart goes on where it was. With a keypair it disputes a wrong batch, for the key's lamports, until L1 has reverted it; see `assay dispute`. The exit code is 3 if a batch is wrong and cannot be disputed."
+    after_help = "Examples:\n  assay verifier --config assay-dev/assay.toml\n  assay verifier --rpc http://127.0.0.1:8899 --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --blobs http://127.0.0.1:8600\n  assay verifier --once --sample 0.1 --json\n  assay verifier --keypair challenger.json\n\nEverything is read from L1 but the models' bytes, which any sequencer's API or mirror may give: they are checked against their roots. State is kept in the data folder; a restart goes on where it was. With a keypair it disputes a wrong batch, and demands on L1 what a batch names of a model and nobody gives, for the key's lamports, until L1 has reverted the batch or the bytes are there; see `assay dispute`. /health says what is amiss. The exit code is 3 if a batch is wrong and cannot be disputed."
 )]
 pub struct Arguments {
-    /// The keypair that opens and plays disputes over wrong batches; without one they are only reported.
+    /// The keypair that opens and plays disputes over wrong batches, and demands models that nobody gives; without
+    /// one both are only reported.
     #[arg(long, value_name = "FILE")]
     keypair: Option<PathBuf>,
     /// Where the replica of the ledger and the models' bytes are kept.
@@ -41,7 +46,7 @@ pub struct Arguments {
     /// What chooses that share, 64 hex digits; a random one if it is not given.
     #[arg(long, value_name = "HEX")]
     seed: Option<String>,
-    /// An API that has the models' bytes, besides --api; may be given again.
+    /// An API that has the models' bytes, besides --api; may be given again. All are asked, the first ones first.
     #[arg(long, value_name = "URL")]
     blobs: Vec<String>,
     /// Verify what is on L1 by now, and end.
@@ -83,9 +88,13 @@ impl Arguments {
         started(out, &running, rollup)?;
         let stop = CancellationToken::new();
         let token = stop.clone();
+        let told = shutdown();
         let waiting = tokio::spawn(async move {
-            shutdown().await;
+            told.await;
             token.cancel();
+            tokio::time::sleep(GRACE).await;
+            // Something does not let go, an executor for example. All that was said is kept already.
+            std::process::exit(0);
         });
         let end = running.run(self.once, stop).await;
         waiting.abort();
@@ -143,6 +152,20 @@ fn tell(out: Output, event: &Event<'_>) -> Result<()> {
                 format!(
                     "batch {} of sequencer {sequencer} is WRONG: {}",
                     header.number, wrong.why
+                )
+            })
+        }
+        Event::Malformed(header) => {
+            let sequencer = Pubkey::new_from_array(header.sequencer).to_string();
+            let why = "it deploys a malformed program";
+            let value = json!({
+                "event": "wrong", "batch": header.number, "hash": hex::encode(header.hash()),
+                "sequencer": sequencer, "why": why,
+            });
+            out.result(&value, || {
+                format!(
+                    "batch {} of sequencer {sequencer} is WRONG: {why}",
+                    header.number
                 )
             })
         }

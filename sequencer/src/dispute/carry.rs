@@ -88,6 +88,11 @@ impl Carrier {
         &self.key
     }
 
+    /// Tells of something else that the key did.
+    pub fn note(&self, done: &Done) {
+        (self.listener)(done);
+    }
+
     /// Does the first of `acts` in a dispute, and of those after it as many as fit the same transaction.
     pub async fn carry(&self, table: &Table, side: Side, acts: &[Act]) -> Result<(), DisputeError> {
         let Some(first) = acts.first() else {

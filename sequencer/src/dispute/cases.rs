@@ -5,8 +5,8 @@ use super::shelf::Shelf;
 use crate::engine::rebuild::restore;
 use crate::l1::posting::Posting;
 use crate::replica::runs::{Models, RunsError};
-use crate::replica::{Fetched, Replica};
 use crate::store::Store;
+use crate::verifier::board::Found;
 use assay_client::wire::Wire;
 use assay_dispute::game::Dispute as Game;
 use assay_dispute::player::asserter::{LEGACY_ROOM, VERSION_1_ROOM};
@@ -128,29 +128,32 @@ pub fn knowledge(
     Knowledge::new(*header, parent, state, data, outputs).map_err(|e| not_known(header, e))
 }
 
-/// What a verifier disputes: the batch after the newest one of its replica.
-pub struct Theirs<'a> {
-    /// The replica.
-    pub replica: &'a Replica,
-    /// The batch that is wrong, whose messages the replica has read.
-    pub wrong: Option<&'a Fetched>,
+/// What a verifier disputes: the batch after the newest one of its replica, or one that it has.
+pub struct Theirs {
+    /// The replica's.
+    pub store: Arc<Store>,
+    /// The batch that is wrong.
+    pub wrong: Option<Arc<Found>>,
     /// What runs its models.
-    pub models: &'a Models,
+    pub models: Arc<Models>,
     /// The same models for whoever proves something about them.
-    pub shelf: &'a Arc<Shelf>,
+    pub shelf: Arc<Shelf>,
 }
 
-impl Cases for Theirs<'_> {
+impl Cases for Theirs {
     fn player(&self, header: &Header) -> Result<Player, DisputeError> {
         let outputs = |runs: &[Run]| Ok(self.models.run_all(runs)?.roots);
-        let store = self.replica.store();
-        let wrong = self.wrong.filter(|w| w.posted.header == *header);
+        let store = &self.store;
+        let wrong = self.wrong.as_ref().filter(|w| w.header() == header);
         let known = match wrong {
-            Some(wrong) => {
+            Some(found) => {
                 let parent = store.batch(header.number - 1)?.map(|record| record.header);
-                let state = self.replica.state().clone();
-                Knowledge::new(*header, parent, state, wrong.data.clone(), outputs)
+                let (state, data) = (found.before.clone(), found.wrong.batch.data.clone());
+                Knowledge::new(*header, parent, state, data, outputs)
                     .map_err(|e| not_known(header, e))?
+            }
+            None if store.batch(header.number)?.is_none() => {
+                return Err(unknown(header, "it has not been done again yet"));
             }
             // One that was right, as far as is known: opened by hand, or found to be wrong later.
             None => knowledge(store, header, outputs)?,

@@ -52,7 +52,7 @@ pub enum DisputeError {
     TooLong(&'static str),
     /// Not enough lamports.
     #[error(
-        "opening a dispute takes {need} lamports (a bond, rent and fees), the key {key} has {have}: fund it"
+        "this takes {need} lamports (a bond, rent and fees), the key {key} has {have}: fund it"
     )]
     Poor {
         /// The key.

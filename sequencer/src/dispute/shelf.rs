@@ -20,7 +20,6 @@ pub struct Shelf {
     /// Opened at the first trace: most processes never dispute anything.
     executor: Mutex<Option<Arc<dyn Executor>>>,
     kept: Mutex<HashMap<(Hash, Hash), Arc<Model>>>,
-    malformed: Mutex<HashMap<Hash, Leaves>>,
 }
 
 impl std::fmt::Debug for Shelf {
@@ -40,13 +39,7 @@ impl Shelf {
             choice,
             executor: Mutex::default(),
             kept: Mutex::default(),
-            malformed: Mutex::default(),
         }
-    }
-
-    /// Learns what was deployed under this root, and is no program.
-    pub fn learn_malformed(&self, program_root: Hash, leaves: Leaves) {
-        locked(&self.malformed).insert(program_root, leaves);
     }
 
     fn executor(&self) -> Result<Arc<dyn Executor>, gpu_kernels::ExecutorError> {
@@ -100,7 +93,7 @@ impl Models for Shelf {
     }
 
     fn malformed(&self, program_root: &Hash) -> Option<Leaves> {
-        locked(&self.malformed).get(program_root).cloned()
+        self.blobs.malformed(program_root)
     }
 }
 

@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use gpu_kernels::{Executor, PreparedModel};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 /// Models kept prepared; the one used longest ago makes room.
@@ -81,6 +82,8 @@ struct Work {
 pub struct ExecutorThread {
     work: Option<Sender<Work>>,
     thread: Option<JoinHandle<()>>,
+    /// Nobody waits for what it does any more.
+    abandoned: Arc<AtomicBool>,
     name: String,
 }
 
@@ -95,6 +98,8 @@ impl ExecutorThread {
     ) -> std::io::Result<Self> {
         let (work, queue) = unbounded::<Work>();
         let name = executor.name().to_owned();
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let skips = abandoned.clone();
         let thread = std::thread::Builder::new()
             .name("executor".into())
             .spawn(move || {
@@ -109,7 +114,10 @@ impl ExecutorThread {
                     let results = work
                         .groups
                         .into_iter()
-                        .map(|group| models.run(group, &metrics))
+                        .map(|group| match skips.load(Ordering::SeqCst) {
+                            true => Err(NoRun::failed("stopped")),
+                            false => models.run(group, &metrics),
+                        })
                         .collect();
                     // Nobody waits any more only when the engine has stopped.
                     let _ = work.reply.send(results);
@@ -118,8 +126,15 @@ impl ExecutorThread {
         Ok(Self {
             work: Some(work),
             thread: Some(thread),
+            abandoned,
             name,
         })
+    }
+
+    /// If `abandoned`, what is being run may end when it likes: nothing that was submitted is begun any more, and
+    /// nobody waits for the thread.
+    pub fn abandon(&self, abandoned: bool) {
+        self.abandoned.store(abandoned, Ordering::SeqCst);
     }
 
     /// What runs the models.
@@ -141,7 +156,9 @@ impl ExecutorThread {
 impl Drop for ExecutorThread {
     fn drop(&mut self) {
         self.work.take();
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.take()
+            && !self.abandoned.load(Ordering::SeqCst)
+        {
             let _ = thread.join();
         }
     }

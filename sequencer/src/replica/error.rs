@@ -19,12 +19,25 @@ pub enum ReplicaError {
     /// Messages cannot be read.
     #[error("the inbox: {0}")]
     Inbox(#[from] InboxError),
+    /// The node gives other messages than the batch consumes.
+    #[error(
+        "the node gives other messages of L1's inbox than batch {number} consumes, which L1 has compared with its own: if this goes on, name another node (--rpc)"
+    )]
+    OtherMessages {
+        /// The batch.
+        number: u64,
+    },
     /// Models cannot be run.
     #[error(transparent)]
     Runs(#[from] RunsError),
     /// Nothing can be made durable.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What batches name cannot be kept.
+    #[error(
+        "a file in the data directory cannot be written ({0}): see that the disk is neither full nor broken"
+    )]
+    Io(#[from] std::io::Error),
     /// The store is in the middle of a batch.
     #[error("the data directory is a sequencer's, in the middle of a batch: name another one")]
     NotAReplica,
@@ -46,8 +59,11 @@ impl ReplicaError {
             Self::Rpc(e) => client(e.severity()),
             Self::Batch(e) => client(e.severity()),
             Self::Inbox(e) => client(e.severity()),
-            Self::Runs(RunsError::Blob { .. }) => Severity::Temporary,
-            Self::Runs(RunsError::Execution(_)) | Self::Store(_) => Severity::Critical,
+            Self::OtherMessages { .. } => Severity::Temporary,
+            Self::Runs(RunsError::Blob { .. } | RunsError::Stopped) => Severity::Temporary,
+            Self::Runs(RunsError::Execution(_)) | Self::Store(_) | Self::Io(_) => {
+                Severity::Critical
+            }
             Self::NotAReplica | Self::State(_) => Severity::Critical,
         }
     }

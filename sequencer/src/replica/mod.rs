@@ -3,11 +3,16 @@
 //! store. So it goes on where it was after a crash, and back when L1 reverts batches.
 //!
 //! * [`runs`]: running the batches' models, all of them or a share
-//! * [`mirrors`]: where the models' bytes are fetched
+//! * [`mirrors`], [`fetch`]: where the models' bytes are fetched, and how
+//! * [`naming`]: what batches name of models, whose bytes are not on L1
+//! * `messages`: what the batches consume of L1's inbox
 //! * [`error`]: what goes wrong, and how bad it is
 
 pub mod error;
+pub mod fetch;
+mod messages;
 pub mod mirrors;
+pub mod naming;
 pub mod runs;
 
 use crate::l1::Heads;
@@ -16,7 +21,6 @@ use crate::store::records::{BatchRecord, L1Record, L1Step, Progress, Totals};
 use crate::store::{Store, StoreError};
 use assay_client::accounts;
 use assay_client::batches::{self, Posted};
-use assay_client::inbox;
 use assay_client::rpc::Rpc;
 use assay_ledger::Hash;
 use assay_ledger::batch::{Difference, Replayed, replay};
@@ -26,9 +30,12 @@ use assay_ledger::state::StateComponents;
 use assay_ledger::store::FullState;
 use assay_ledger::transition::Heads as StateHeads;
 use error::ReplicaError;
+use messages::Messages;
+use naming::{Naming, Namings};
 use runs::{Models, Ran, RunsError};
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// Batches that are fetched while the ones before them are done again.
@@ -61,8 +68,8 @@ pub struct Right {
     pub runs: u64,
     /// Those of them that were done again.
     pub again: u64,
-    /// Models that it deployed or gave other parameters: program's and parameters' roots.
-    pub models: Vec<(Hash, Hash)>,
+    /// What it names of models.
+    pub named: Vec<Naming>,
 }
 
 /// A batch that is not as its header says.
@@ -104,30 +111,39 @@ pub struct Replica {
     head: Head,
     totals: Totals,
     batches: batches::Reader,
-    inbox: inbox::Reader,
+    inbox: Messages,
+    namings: Namings,
     /// The newest final batch for which everything before was forgotten.
     forgotten: u64,
 }
 
 impl Replica {
-    /// The replica that `store` holds; a new rollup's where that is nothing.
-    pub fn open(rpc: Rpc, rollup: Pubkey, store: Arc<Store>) -> Result<Self, ReplicaError> {
+    /// The replica that `store` holds; a new rollup's where that is nothing. What batches name is kept in `dir`.
+    pub fn open(
+        rpc: Rpc,
+        rollup: Pubkey,
+        store: Arc<Store>,
+        dir: &Path,
+    ) -> Result<Self, ReplicaError> {
         let head = Head {
             number: 0,
             hash: genesis_hash(&rollup.to_bytes()),
         };
         let mut replica = Self {
             batches: batches::Reader::new(rollup, None),
-            inbox: inbox::Reader::new(rollup, StateComponents::genesis().inbox),
+            inbox: Messages::new(rollup, StateComponents::genesis().inbox),
             rpc,
             rollup,
             store,
             state: FullState::genesis(),
             head,
             totals: Totals::default(),
+            namings: Namings::open(dir),
             forgotten: 0,
         };
         replica.load()?;
+        let newest = replica.head.number;
+        replica.namings.retain(|header| header.number <= newest)?;
         let since = replica.posted_by(replica.head.number)?;
         replica.batches = batches::Reader::new(rollup, since);
         Ok(replica)
@@ -146,6 +162,11 @@ impl Replica {
     /// The state after the newest batch.
     pub fn state(&self) -> &FullState {
         &self.state
+    }
+
+    /// What its batches name that are not final yet.
+    pub fn namings(&self) -> &[Naming] {
+        self.namings.all()
     }
 
     /// The node.
@@ -182,7 +203,10 @@ impl Replica {
         if reverted > 0 {
             self.take_back(ahead.common)?;
         }
-        self.forget(chain.final_number.min(self.head.number))?;
+        let (finalised, newest) = (chain.final_number, self.head.number);
+        self.forget(finalised.min(newest))?;
+        let pending = |header: &Header| header.number > finalised && header.number <= newest;
+        self.namings.retain(pending)?;
         let rollup = accounts::rollup(&self.rpc, &self.rollup).await?;
         Ok(Look {
             heads: Heads {
@@ -197,20 +221,14 @@ impl Replica {
 
     /// Reads the messages that a batch consumes.
     pub async fn read_inbox(&mut self, header: &Header) -> Result<(), ReplicaError> {
-        while self.inbox.next() < header.state.inbox.cursor {
-            let messages = self.inbox.read(&self.rpc).await?;
-            if messages.is_empty() {
-                // The node is behind the one that gave the batch.
-                return Err(inbox::InboxError::Missing {
-                    index: self.inbox.next(),
-                }
-                .into());
-            }
-            for message in messages {
-                self.state.push_message(message.message);
-            }
+        let (state, head) = (&mut self.state, &header.state.inbox);
+        let push = |message| state.push_message(message);
+        let read = (self.inbox.read_to(&self.rpc, header.number, head, push)).await;
+        if let Err(ReplicaError::OtherMessages { .. }) = read {
+            // All that was read since the newest batch is in doubt.
+            self.load()?;
         }
-        Ok(())
+        read
     }
 
     /// Does the replica's next batch again, whose messages have been read. Blocks.
@@ -232,12 +250,21 @@ impl Replica {
         }
         match result {
             Ok(replayed) => {
-                let models = self.keep(&batch, &replayed, &ran, consumed)?;
+                let known = |root: &Hash| {
+                    let here = models.blobs().program(root).ok();
+                    let mut named = self.namings.all().iter().filter_map(Naming::program);
+                    here.map(|program| program.header())
+                        .or_else(|| named.find(|program| program.root() == *root))
+                };
+                let named = naming::of(&header, &replayed, &mut self.state, known);
+                // Before the batch is: it is not lost then, and made again if the batch is not kept.
+                self.namings.add(named.clone())?;
+                self.keep(&batch, &replayed, &ran, consumed)?;
                 Ok(Outcome::Right(Right {
                     header,
                     runs: ran.runs,
                     again: ran.again,
-                    models,
+                    named,
                 }))
             }
             Err(Difference::Outputs(e)) => Err(e.into()),
@@ -257,14 +284,14 @@ impl Replica {
             .collect()
     }
 
-    /// Makes the batch that the state has just done durable. The models that it changed.
+    /// Makes the batch that the state has just done durable.
     fn keep(
         &mut self,
         batch: &Fetched,
         replayed: &Replayed,
         ran: &Ran,
         messages: Vec<(u64, Message)>,
-    ) -> Result<Vec<(Hash, Hash)>, ReplicaError> {
+    ) -> Result<(), ReplicaError> {
         let Posted {
             header,
             signature,
@@ -286,9 +313,6 @@ impl Replica {
             inferences: ran.runs as u32,
         };
         let accounts = changes.accounts.into_iter();
-        let roots = changes.models.iter();
-        let roots = roots.map(|(_, m)| (m.program_root, m.parameters_root));
-        let roots = roots.collect();
         let models = changes.models.into_iter();
         let commit = Commit {
             accounts: accounts.map(|(i, a)| (number, i, a)).collect(),
@@ -299,6 +323,7 @@ impl Replica {
             closed: vec![(record, batch.data.clone())],
         };
         self.state.start_batch();
+        self.inbox.forget(header.state.inbox.cursor);
         self.head = Head {
             number,
             hash: header.hash(),
@@ -314,7 +339,7 @@ impl Replica {
         self.store.note_l1(number, signature.as_array(), step)?;
         let progress = self.progress(&header);
         self.store.commit(&commit, &progress)?;
-        Ok(roots)
+        Ok(())
     }
 
     fn progress(&mut self, last: &Header) -> Progress {
@@ -363,6 +388,8 @@ impl Replica {
     /// The state and the head as the store has them.
     fn load(&mut self) -> Result<(), ReplicaError> {
         let Some(progress) = self.store.progress()? else {
+            self.state = FullState::genesis();
+            self.inbox = Messages::new(self.rollup, StateComponents::genesis().inbox);
             return Ok(());
         };
         if progress.transactions != 0 {
@@ -378,7 +405,7 @@ impl Replica {
                 "the tables do not give the state root that was stored with them".into(),
             ));
         }
-        self.inbox = inbox::Reader::new(self.rollup, progress.components.inbox);
+        self.inbox = Messages::new(self.rollup, progress.components.inbox);
         self.state = state;
         self.totals = progress.totals;
         self.head = Head {

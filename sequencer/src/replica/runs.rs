@@ -7,19 +7,25 @@
 
 use super::mirrors::Mirrors;
 use crate::config::{ExecutorChoice, ModelLimits};
-use crate::engine::execute::{ExecutorThread, Group, ModelKey};
+use crate::engine::execute::{ExecutorThread, Group, GroupResult, ModelKey};
 use crate::metrics::Metrics;
 use crate::store::blobs::Blobs;
 use assay_ledger::Hash;
 use assay_ledger::batch::Run;
 use assay_ledger::header::Header;
 use assay_tensor::hash::hashv;
+use crossbeam_channel::RecvTimeoutError;
+use gpu_kernels::Executor;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// Runs that are in memory with their outputs at a time.
 const TOGETHER: usize = 1_024;
+/// How often it is seen whether to stop, while models run.
+const LISTEN: Duration = Duration::from_millis(50);
 
 /// Why models were not run.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -32,6 +38,9 @@ pub enum RunsError {
         /// What the last mirror said.
         why: String,
     },
+    /// The verifier is stopped.
+    #[error("stopped")]
+    Stopped,
     /// The executor fails.
     #[error("the models do not run: {0}; try another --executor")]
     Execution(String),
@@ -75,10 +84,11 @@ pub struct Models {
     mirrors: Mirrors,
     sample: Option<Sample>,
     runtime: Handle,
+    halted: AtomicBool,
 }
 
 impl Models {
-    /// Runs the models of `blobs`, and of `mirrors` where these lack one, on this executor: all
+    /// Runs the models of `blobs` on this executor; `mirrors` say what a sample leaves out. All
     /// runs, or a sample. To be called in a runtime.
     pub fn start(
         choice: ExecutorChoice,
@@ -87,6 +97,15 @@ impl Models {
         sample: Option<Sample>,
     ) -> anyhow::Result<Self> {
         let executor = gpu_kernels::open(choice.into())?;
+        Self::with(executor, blobs, mirrors, sample)
+    }
+
+    fn with(
+        executor: Box<dyn Executor>,
+        blobs: Blobs,
+        mirrors: Mirrors,
+        sample: Option<Sample>,
+    ) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::default());
         // What a batch has run must be run again, whatever it takes.
         let all = ModelLimits {
@@ -101,6 +120,7 @@ impl Models {
             mirrors,
             sample: sample.filter(|sample| sample.share < 1.0),
             runtime: Handle::current(),
+            halted: AtomicBool::new(false),
         })
     }
 
@@ -114,9 +134,45 @@ impl Models {
         &self.blobs
     }
 
-    /// Fetches what is not here of a model with these roots.
-    pub async fn fetch(&self, program: &Hash, parameters: &Hash) -> Result<(), RunsError> {
-        self.mirrors.fetch(&self.blobs, program, parameters).await
+    /// Whether a model is here.
+    fn has(&self, model: &ModelKey) -> Result<(), RunsError> {
+        for root in [model.0, model.1] {
+            if !self.blobs.has(&root) {
+                let why = "nobody has given it yet".into();
+                return Err(RunsError::Blob { root, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Has what runs models return at once.
+    pub fn halt(&self) {
+        self.halted.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets models be run again.
+    pub fn resume(&self) {
+        self.halted.store(false, Ordering::SeqCst);
+        self.executor.abandon(false);
+    }
+
+    /// The results of groups, unless this is [halted](Self::halt).
+    fn results(&self, groups: Vec<Group>) -> Result<Vec<GroupResult>, RunsError> {
+        let results = self.executor.submit(groups);
+        loop {
+            match results.recv_timeout(LISTEN) {
+                Ok(results) => return Ok(results),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(RunsError::Execution("the executor's thread ended".into()));
+                }
+                Err(RecvTimeoutError::Timeout) if self.halted.load(Ordering::SeqCst) => {
+                    // Nobody waits for what it does any more.
+                    self.executor.abandon(true);
+                    return Err(RunsError::Stopped);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
     }
 
     /// The output roots of a batch's runs, of which a sample is done. Blocks.
@@ -166,16 +222,14 @@ impl Models {
                 let model = (run.program_root, run.parameters_root);
                 by_model.entry(model).or_default().push(*i);
             }
-            for (program, parameters) in by_model.keys() {
-                self.runtime.block_on(self.fetch(program, parameters))?;
+            for model in by_model.keys() {
+                self.has(model)?;
             }
             let groups = by_model.iter().map(|(model, places)| Group {
                 model: *model,
                 inputs: places.iter().map(|i| runs[*i].input.clone()).collect(),
             });
-            let results = self.executor.submit(groups.collect()).recv();
-            let results =
-                results.map_err(|_| RunsError::Execution("the executor's thread ended".into()))?;
+            let results = self.results(groups.collect())?;
             for (places, result) in by_model.values().zip(results) {
                 let ran = result.map_err(|e| RunsError::Execution(e.to_string()))?;
                 if ran.len() != places.len() {
@@ -193,6 +247,76 @@ impl Models {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::digits::Digits;
+    use assay_tensor::commit::parameters_root;
+    use assay_tensor::program::{CheckedProgram, to_blob};
+    use assay_tensor::types::Tensor;
+    use gpu_kernels::{ExecutorError, PreparedModel};
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Instant;
+
+    /// An executor that says when it has begun, and does not end before it is told to.
+    struct Stuck(Mutex<Option<(Sender<()>, Receiver<()>)>>);
+
+    impl Executor for Stuck {
+        fn name(&self) -> &str {
+            "stuck"
+        }
+
+        fn prepare(
+            &self,
+            _: Arc<CheckedProgram>,
+            _: Arc<Vec<Tensor>>,
+        ) -> Result<Box<dyn PreparedModel>, ExecutorError> {
+            let (begun, told) = self.0.lock().unwrap().take().unwrap();
+            Ok(Box::new(StuckModel(begun, told)))
+        }
+    }
+
+    struct StuckModel(Sender<()>, Receiver<()>);
+
+    impl PreparedModel for StuckModel {
+        fn run(&mut self, requests: &[&[u8]]) -> Result<Vec<Vec<u8>>, ExecutorError> {
+            self.0.send(()).unwrap();
+            let _ = self.1.recv();
+            Ok(vec![Vec::new(); requests.len()])
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stop_is_heard_while_a_model_runs_and_nobody_waits_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(dir.path()).unwrap();
+        let digits = Digits::load(Some(1)).unwrap();
+        let (program, parameters) = digits.bundle.open().unwrap();
+        let program_root = blobs.put_program(&program.program().encode()).unwrap();
+        let parameters_root = parameters_root(&parameters);
+        let put = blobs.put_parameters(&program_root, &to_blob(&parameters));
+        assert_eq!(put.unwrap(), parameters_root);
+        let run = Run {
+            index: 0,
+            program_root,
+            parameters_root,
+            input: digits.inputs[0].clone(),
+        };
+        let ((begun, running), (end, told)) = (channel(), channel());
+        let stuck = Box::new(Stuck(Mutex::new(Some((begun, told)))));
+        let models = Models::with(stuck, blobs, Mirrors::new(&[]), None).unwrap();
+        let models = Arc::new(models);
+        let ran = std::thread::spawn({
+            let models = models.clone();
+            move || models.run_all(&[run])
+        });
+        running.recv().unwrap();
+        let asked = Instant::now();
+        models.halt();
+        let ran = ran.join().unwrap();
+        assert!(matches!(ran, Err(RunsError::Stopped)), "{ran:?}");
+        drop(models);
+        assert!(asked.elapsed() < Duration::from_secs(1));
+        drop(end);
+    }
 
     #[test]
     fn a_sample_takes_its_share_and_always_the_same_runs() {

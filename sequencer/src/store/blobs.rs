@@ -4,7 +4,9 @@
 //! program's, so parameters are stored for a program that is already here. Every file is checked
 //! against its name when it is written and again when it is loaded.
 
+use super::leaves::Spelling;
 use super::quota::Quota;
+use assay_dispute::step::program::{Leaves, prove_flaw};
 use assay_ledger::Hash;
 use assay_tensor::commit::parameters_root;
 use assay_tensor::program::{CheckedProgram, Program};
@@ -112,12 +114,38 @@ impl Blobs {
         Ok(root)
     }
 
-    /// Stores what a stranger says is the encoding of the program with this root.
+    /// Stores what a stranger says is the encoding of the program with this root, or of its leaves. If these
+    /// show that it is malformed, they are kept as what [`Blobs::malformed`] gives.
     pub fn take_program(&self, root: &Hash, bytes: &[u8]) -> Result<(), BlobError> {
+        if let Some(spelling) = Spelling::decode(bytes) {
+            return match spelling.root() == *root {
+                true => self.take_leaves(&spelling),
+                false => Err(BlobError::Other(*root)),
+            };
+        }
         if decode(bytes)?.root() != *root {
             return Err(BlobError::Other(*root));
         }
         self.write(root, bytes)
+    }
+
+    /// Stores the program that these leaves spell, or if they spell none, that they do not.
+    pub fn take_leaves(&self, spelling: &Spelling) -> Result<(), BlobError> {
+        let root = spelling.root();
+        if let Some(program) = spelling.program() {
+            return self.write(&root, &program.program().encode());
+        }
+        match prove_flaw(&spelling.header, &spelling.leaves) {
+            Some(_) => self.put(&malformed(&root), &spelling.encode()),
+            None => Err(BlobError::Other(root)),
+        }
+    }
+
+    /// The leaves of the program with this root, if they are here and the program is malformed.
+    pub fn malformed(&self, root: &Hash) -> Option<Leaves> {
+        let bytes = std::fs::read(self.dir.join(malformed(root))).ok()?;
+        let spelling = Spelling::decode(&bytes).filter(|it| it.root() == *root)?;
+        Some(spelling.leaves)
     }
 
     /// Stores what a stranger says are the parameters with this root, of a program that takes such.
@@ -186,13 +214,22 @@ impl Blobs {
             Some(quota) if !self.has(root) => Some(quota.reserve(&self.dir, bytes.len() as u64)?),
             _ => None,
         };
+        self.put(&hex::encode(root), bytes)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BlobError> {
         let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        file.persist(self.path(root)).map_err(|e| e.error)?;
+        file.persist(self.dir.join(name)).map_err(|e| e.error)?;
         std::fs::File::open(&self.dir)?.sync_all()?;
         Ok(())
     }
+}
+
+/// The file of a malformed program's leaves.
+fn malformed(root: &Hash) -> String {
+    format!("{}.malformed", hex::encode(root))
 }
 
 fn decode(bytes: &[u8]) -> Result<CheckedProgram, BlobError> {

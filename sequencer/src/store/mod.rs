@@ -7,9 +7,11 @@
 //! * [`undo`]: the other way, back to an earlier batch
 //! * [`read`]: what the API and a restart read
 //! * [`blobs`]: content-addressed files; [`quota`]: how many that no model names
+//! * [`leaves`]: programs by their leaves, malformed ones too
 
 pub mod blobs;
 pub mod commit;
+pub mod leaves;
 pub mod quota;
 pub mod read;
 pub mod records;

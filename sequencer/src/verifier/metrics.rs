@@ -26,6 +26,7 @@ pub struct Metrics {
     tip: Gauge,
     finalised: Gauge,
     wrong: Gauge,
+    stands: Gauge,
     batches: Counter,
     transactions: Counter,
     runs: Counter,
@@ -49,6 +50,7 @@ impl Default for Metrics {
         let tip = gauge("tip_batch", "Newest batch on L1");
         let finalised = gauge("final_batch", "Newest final batch");
         let wrong = gauge("wrong_batch", "Number of a wrong batch on L1, or 0");
+        let stands = gauge("stands", "1 if it does not get on, or lacks something");
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
@@ -71,6 +73,7 @@ impl Default for Metrics {
             tip,
             finalised,
             wrong,
+            stands,
             batches,
             transactions,
             runs,
@@ -105,6 +108,8 @@ impl Metrics {
         self.tip.set(standing.tip as i64);
         self.finalised.set(standing.finalised as i64);
         self.wrong.set(standing.wrong.unwrap_or(0) as i64);
+        let stands = standing.stands.is_some() || !standing.lacks.is_empty();
+        self.stands.set(stands.into());
     }
 
     /// The text that Prometheus reads.
@@ -122,7 +127,7 @@ struct Shared {
     standing: watch::Receiver<Standing>,
 }
 
-/// Serves `GET /health` (503 while a wrong batch is on L1), `/status` and `/metrics`. Where it listens, and
+/// Serves `GET /health` (503 with what is amiss, while something is), `/status` and `/metrics`. Where it listens, and
 /// what ends when serving fails.
 pub async fn serve(
     listen: SocketAddr,
@@ -143,17 +148,14 @@ pub async fn serve(
 }
 
 async fn health(State(shared): State<Shared>) -> impl IntoResponse {
-    match shared.standing.borrow().wrong {
+    match shared.standing.borrow().trouble() {
         None => (StatusCode::OK, "ok".to_owned()),
-        Some(number) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("batch {number} on L1 is wrong"),
-        ),
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, trouble),
     }
 }
 
 async fn status(State(shared): State<Shared>) -> Json<Standing> {
-    Json(*shared.standing.borrow())
+    Json(shared.standing.borrow().clone())
 }
 
 async fn text(State(shared): State<Shared>) -> impl IntoResponse {

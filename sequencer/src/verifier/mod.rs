@@ -1,19 +1,25 @@
 //! The verifier: reads every batch from L1, does it again, and says whether it is as its header says. With a
-//! key it disputes one that is not, until L1 has reverted it.
+//! key it disputes one that is not, until L1 has reverted it, and demands on L1 what batches name of models and
+//! nobody gives.
 //!
 //! * [`config`]: how it is set up
+//! * [`board`]: what was found, for who does something about it
+//! * [`defence`]: does something about it, while batches are done again
+//! * [`demands`]: what nobody gives, demanded
 //! * [`metrics`]: what it counts, and where that can be read
 
+pub mod board;
 pub mod config;
+pub mod defence;
+pub mod demands;
 pub mod metrics;
 
+use crate::dispute::Done;
 use crate::dispute::carry::Carrier;
-use crate::dispute::cases::Theirs;
-use crate::dispute::error::DisputeError;
 use crate::dispute::shelf::Shelf;
-use crate::dispute::{Done, Driver};
 use crate::l1::error::Severity;
 use crate::replica::error::ReplicaError;
+use crate::replica::fetch::Fetcher;
 use crate::replica::mirrors::Mirrors;
 use crate::replica::runs::{Models, Sample};
 use crate::replica::{AHEAD, Fetched, Outcome, Replica, Right, Wrong};
@@ -23,10 +29,11 @@ use anyhow::{Context, Result, ensure};
 use assay_client::batches;
 use assay_client::rpc::Rpc;
 use assay_client::sender::{Options, Sender};
-use assay_dispute::Side;
-use assay_ledger::Hash;
+use assay_ledger::header::Header;
 use backon::BackoffBuilder;
+use board::{Board, Found};
 use config::VerifierConfig;
+use defence::Defence;
 use futures::{StreamExt, TryStreamExt};
 use metrics::Metrics;
 use serde::Serialize;
@@ -43,9 +50,11 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a verifier that is to end bears with L1 or the mirrors being away.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long what is on its way to L1 may take when the verifier is stopped.
+const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// Where the verifier stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Standing {
     /// The newest batch that was done again and is right.
     pub head: u64,
@@ -55,6 +64,29 @@ pub struct Standing {
     pub finalised: u64,
     /// A wrong batch that is on L1.
     pub wrong: Option<u64>,
+    /// Why it does not get on with the batch after `head`, if it does not.
+    pub stands: Option<String>,
+    /// What it cannot do, if there is something: models that nobody gives, disputes that cannot be played.
+    pub lacks: Vec<String>,
+}
+
+impl Standing {
+    /// What is amiss, if something is.
+    pub fn trouble(&self) -> Option<String> {
+        let wrong = self.wrong.map(|n| format!("batch {n} on L1 is wrong"));
+        let stands = self.stands.as_ref().map(|why| {
+            format!(
+                "it does not get on with batch {}: {why}",
+                self.head.saturating_add(1)
+            )
+        });
+        let all: Vec<_> = wrong
+            .into_iter()
+            .chain(stands)
+            .chain(self.lacks.iter().cloned())
+            .collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
 }
 
 /// What a verifier tells.
@@ -64,14 +96,16 @@ pub enum Event<'a> {
     Right(&'a Right, Duration),
     /// A batch is wrong.
     Wrong(&'a Wrong),
+    /// A batch, right otherwise, deploys a program that is none.
+    Malformed(&'a Header),
     /// L1 has reverted this many batches; the newest that is left.
     Reverted(u64, u64),
-    /// A transaction of a dispute of one's own.
+    /// A transaction of a dispute, or over a demand, of one's own.
     Disputed(&'a Done),
 }
 
 /// How a verifier ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// It was asked to, or has seen all that there was.
     Done(Standing),
@@ -86,19 +120,16 @@ pub type Listener = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 /// A verifier.
 pub struct Verifier {
     replica: Replica,
-    models: Models,
+    models: Arc<Models>,
+    fetcher: Fetcher,
+    /// The models, for proofs about them.
+    shelf: Arc<Shelf>,
+    board: Arc<Board>,
     metrics: Arc<Metrics>,
     listener: Listener,
     poll: Duration,
-    standing: watch::Sender<Standing>,
-    /// The wrong batch after the replica's newest one, if it has one.
-    wrong: Option<Wrong>,
-    /// Models whose bytes nobody has given yet.
-    wanted: BTreeSet<(Hash, Hash)>,
-    /// Plays its disputes, if it has a key.
-    driver: Option<Driver>,
-    /// The models, for proofs about them.
-    shelf: Arc<Shelf>,
+    /// Sends to L1, if it has a key.
+    carrier: Option<Carrier>,
     served: Option<(SocketAddr, JoinHandle<std::io::Result<()>>)>,
 }
 
@@ -131,17 +162,16 @@ impl Verifier {
         let blobs = Blobs::open(&config.data_dir).context("cannot make the directory of blobs")?;
         let mirrors = Mirrors::new(mirrors);
         let shelf = Arc::new(Shelf::new(blobs.clone(), config.executor));
-        let models = Models::start(config.executor, blobs, mirrors, Some(sample))?;
-        let replica = Replica::open(rpc.clone(), rollup, Arc::new(store))?;
-        let known = replica.state().models().iter();
-        let wanted = known
-            .map(|m| (m.program_root, m.parameters_root))
-            .filter(|(program, parameters)| {
-                !models.blobs().has(program) || !models.blobs().has(parameters)
-            })
-            .collect();
+        let fetcher = Fetcher::new(mirrors.clone(), blobs.clone());
+        let models = Arc::new(Models::start(
+            config.executor,
+            blobs,
+            mirrors,
+            Some(sample),
+        )?);
+        let replica = Replica::open(rpc.clone(), rollup, Arc::new(store), &config.data_dir)?;
         let metrics = Arc::new(Metrics::default());
-        let driver = match key(config)? {
+        let carrier = match key(config)? {
             None => None,
             Some(key) => {
                 let options = Options {
@@ -156,33 +186,28 @@ impl Verifier {
                     counted.count_dispute(&done.landed);
                     told(&Event::Disputed(done));
                 };
-                let carrier = Carrier::new(sender, Arc::new(key), rollup, Arc::new(done));
-                Some(Driver::new(carrier, Side::Challenger))
+                Some(Carrier::new(sender, Arc::new(key), rollup, Arc::new(done)))
             }
         };
-        let standing = watch::Sender::new(Standing {
-            head: replica.head().number,
-            ..Standing::default()
-        });
+        let board = Arc::new(Board::new(replica.head().number));
         let served = match config.listen {
-            Some(listen) => {
-                Some(metrics::serve(listen, metrics.clone(), standing.subscribe()).await?)
-            }
+            Some(listen) => Some(metrics::serve(listen, metrics.clone(), board.standing()).await?),
             None => None,
         };
-        Ok(Self {
+        let verifier = Self {
             replica,
             models,
+            fetcher,
+            shelf,
+            board,
             metrics,
             listener,
             poll: config.poll(),
-            standing,
-            wrong: None,
-            wanted,
-            driver,
-            shelf,
+            carrier,
             served,
-        })
+        };
+        verifier.fetch();
+        Ok(verifier)
     }
 
     /// Where health and metrics are served.
@@ -197,7 +222,7 @@ impl Verifier {
 
     /// Where it stands, now and later.
     pub fn standing(&self) -> watch::Receiver<Standing> {
-        self.standing.subscribe()
+        self.board.standing()
     }
 
     /// The replica.
@@ -207,11 +232,47 @@ impl Verifier {
 
     /// Models whose bytes nobody has given yet.
     pub fn wanted(&self) -> usize {
-        self.wanted.len()
+        self.fetcher.lacking().len()
     }
 
     /// Verifies until `stop`; with `once` until it has seen all that there is.
+    ///
+    /// Disputes and demands are played by a task of their own: their clocks run while batches are done again.
     pub async fn run(&mut self, once: bool, stop: CancellationToken) -> Result<End> {
+        let defended = CancellationToken::new();
+        // Whoever drops this future ends the task.
+        let _ended = defended.clone().drop_guard();
+        let defence = self.carrier.clone().map(|carrier| {
+            let defence = Defence::new(
+                carrier,
+                self.replica.store().clone(),
+                self.models.clone(),
+                self.shelf.clone(),
+                self.board.clone(),
+            );
+            self.board.engage(None);
+            let counted = self.metrics.clone();
+            tokio::spawn(defence.run(self.poll, counted, defended.clone()))
+        });
+        let models = self.models.clone();
+        models.resume();
+        let stopped = stop.clone();
+        let halting = tokio::spawn(async move {
+            stopped.cancelled().await;
+            // What runs in a thread does not hear it otherwise.
+            models.halt();
+        });
+        let end = self.follow(once, &stop).await;
+        halting.abort();
+        defended.cancel();
+        if let Some(defence) = defence {
+            // Nothing is lost with it: what is next follows from what L1 has.
+            let _ = tokio::time::timeout(LAST_CALLS, defence).await;
+        }
+        end
+    }
+
+    async fn follow(&mut self, once: bool, stop: &CancellationToken) -> Result<End> {
         let policy = backon::ExponentialBuilder::default()
             .with_min_delay(self.poll)
             .with_max_delay(Duration::from_secs(10))
@@ -219,35 +280,37 @@ impl Verifier {
             .without_max_times();
         let mut backoff = policy.build();
         let mut troubled: Option<Instant> = None;
+        let mut news = self.fetcher.news();
         loop {
+            news.mark_unchanged();
             let did = tokio::select! {
-                did = self.step() => did,
-                () = stop.cancelled() => return Ok(End::Done(*self.standing.borrow())),
+                did = self.catch_up() => did,
+                () = stop.cancelled() => return Ok(End::Done(self.board.now())),
             };
             let wait = match did {
-                Ok(more) => {
+                _ if stop.is_cancelled() => return Ok(End::Done(self.board.now())),
+                Ok(()) => {
                     troubled = None;
                     backoff = policy.build();
-                    let standing = *self.standing.borrow();
+                    let standing = self.board.now();
                     if let Some(number) = standing.wrong
-                        && (self.driver.is_none() || number <= standing.finalised)
+                        && (self.carrier.is_none() || number <= standing.finalised)
                     {
                         return Ok(End::Wrong(number));
                     }
-                    let busy = more || self.driver.as_ref().is_some_and(Driver::is_busy);
+                    let busy = self.carrier.is_some() && self.board.is_busy();
                     if once && standing.head == standing.tip && !busy {
                         return Ok(End::Done(standing));
                     }
-                    match more {
-                        true => Duration::ZERO,
-                        false => self.poll,
-                    }
+                    self.poll
                 }
-                Err(error) if error.severity() == Severity::Critical => return Err(error.into()),
                 Err(error) => {
                     self.metrics.retries.inc();
+                    // Whatever it is: a dispute that nobody plays is lost.
+                    let engaged = self.carrier.is_some() && self.board.is_engaged();
                     let since = *troubled.get_or_insert_with(Instant::now);
-                    if once && since.elapsed() > PATIENCE {
+                    let critical = error.severity() == Severity::Critical;
+                    if !engaged && (critical || once && since.elapsed() > PATIENCE) {
                         return Err(error.into());
                     }
                     tracing::warn!(%error, "verifying: trying again");
@@ -256,55 +319,41 @@ impl Verifier {
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = stop.cancelled() => return Ok(End::Done(*self.standing.borrow())),
+                _ = news.changed() => {}
+                () = stop.cancelled() => return Ok(End::Done(self.board.now())),
             }
         }
     }
 
-    /// Looks at L1, does what is new there, and what is next in the disputes. Whether there may be
-    /// more to do at once.
-    async fn step(&mut self) -> Result<bool, StepError> {
-        let caught_up = self.catch_up().await;
-        // Clocks run, whatever else is amiss.
-        let more = self.dispute().await;
-        caught_up?;
-        Ok(more?)
-    }
-
-    /// Does what is next in the disputes. Whether there may be more to do at once.
-    async fn dispute(&mut self) -> Result<bool, DisputeError> {
-        let Some(driver) = &mut self.driver else {
-            return Ok(false);
-        };
-        let wrong = self.wrong.as_ref().map(|wrong| &wrong.batch);
-        let cases = Theirs {
-            replica: &self.replica,
-            wrong,
-            models: &self.models,
-            shelf: &self.shelf,
-        };
-        let headers: Vec<_> = wrong.iter().map(|batch| batch.posted.header).collect();
-        driver.step(&cases, &headers).await
-    }
-
     /// Looks at L1 and does what is new there.
     pub async fn catch_up(&mut self) -> Result<(), ReplicaError> {
+        let done = self.look().await;
+        let stands = done.as_ref().err().map(ToString::to_string);
+        let lacking = self.fetcher.lacking();
+        for header in self.board.lacks(&lacking) {
+            (self.listener)(&Event::Malformed(&header));
+        }
+        self.show(|standing| standing.stands = stands);
+        done
+    }
+
+    async fn look(&mut self) -> Result<(), ReplicaError> {
         let look = self.replica.look().await?;
         if look.reverted > 0 {
             let event = Event::Reverted(look.reverted, self.replica.head().number);
             (self.listener)(&event);
+            self.forget_models();
         }
         let next = look.batches.first().map(|posted| posted.header.hash());
-        let same = |wrong: &Wrong| Some(wrong.batch.posted.header.hash()) == next;
-        if !self.wrong.as_ref().is_some_and(same) {
-            self.wrong = None;
+        if self.board.wrong().map(|found| found.header().hash()) != next {
+            self.board.found(None);
         }
+        self.board.named(self.replica.namings());
         self.show(|standing| {
             standing.tip = look.heads.tip;
             standing.finalised = look.heads.finalised;
         });
-        self.fetch_wanted().await;
-        if self.wrong.is_some() {
+        if self.board.wrong().is_some() {
             return Ok(());
         }
         let rpc = self.replica.rpc().clone();
@@ -335,40 +384,50 @@ impl Verifier {
                 let took = begun.elapsed();
                 self.metrics.count(&right, took);
                 (self.listener)(&Event::Right(&right, took));
-                self.wanted.extend(right.models);
-                self.fetch_wanted().await;
+                for naming in &right.named {
+                    self.fetcher.want(naming.model, naming.program());
+                }
+                self.board.named(self.replica.namings());
                 self.show(|_| {});
                 Ok(true)
             }
             Outcome::Wrong(wrong) => {
                 (self.listener)(&Event::Wrong(&wrong));
-                self.wrong = Some(wrong);
+                let before = self.replica.state().clone();
+                self.board.found(Some(Found { wrong, before }));
                 self.show(|_| {});
                 Ok(false)
             }
         }
     }
 
-    /// Fetches the bytes of models that will be run, while there is somebody who gives them.
-    async fn fetch_wanted(&mut self) {
-        for model in self.wanted.clone() {
-            match self.models.fetch(&model.0, &model.1).await {
-                Ok(()) => {
-                    self.wanted.remove(&model);
-                }
-                Err(error) => tracing::warn!(%error, "a deployed model cannot be fetched"),
-            }
+    /// Fetches the models that can be called, or will be.
+    fn fetch(&self) {
+        for naming in self.replica.namings() {
+            self.fetcher.want(naming.model, naming.program());
+        }
+        for model in self.replica.state().models() {
+            let model = (model.program_root, model.parameters_root);
+            self.fetcher.want(model, None);
         }
     }
 
+    /// Fetches nothing any more that only reverted batches named.
+    fn forget_models(&self) {
+        let namings = self.replica.namings().iter().map(|naming| naming.model);
+        let models = self.replica.state().models().iter();
+        let models = models.map(|m| (m.program_root, m.parameters_root));
+        let named: BTreeSet<_> = namings.chain(models).collect();
+        self.fetcher.retain(|model| named.contains(model));
+    }
+
     fn show(&self, change: impl FnOnce(&mut Standing)) {
-        self.standing.send_modify(|standing| {
+        let head = self.replica.head().number;
+        self.board.show(|standing| {
             change(standing);
-            standing.head = self.replica.head().number;
-            let wrong = self.wrong.as_ref();
-            standing.wrong = wrong.map(|w| w.batch.posted.header.number);
-            self.metrics.show(standing);
+            standing.head = head;
         });
+        self.metrics.show(&self.board.now());
     }
 }
 
@@ -376,24 +435,6 @@ impl Drop for Verifier {
     fn drop(&mut self) {
         if let Some((_, serving)) = &self.served {
             serving.abort();
-        }
-    }
-}
-
-/// Why a step was not taken.
-#[derive(Debug, thiserror::Error)]
-enum StepError {
-    #[error(transparent)]
-    Replica(#[from] ReplicaError),
-    #[error("disputes: {0}")]
-    Dispute(#[from] DisputeError),
-}
-
-impl StepError {
-    fn severity(&self) -> Severity {
-        match self {
-            Self::Replica(e) => e.severity(),
-            Self::Dispute(e) => e.severity(),
         }
     }
 }

@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 /// never answers ends long before.
 const WINDOW: u64 = 2_000;
 
-fn rollup(window: u64) -> RollupConfig {
+pub fn rollup(window: u64) -> RollupConfig {
     let mut rollup = dev_rollup();
     rollup.params.window = window;
     rollup.params.clock = window / 2;
@@ -48,17 +48,21 @@ fn rollup(window: u64) -> RollupConfig {
 }
 
 /// A chain with a sequencer that will lie, and somebody who can challenge it.
-struct World {
-    l1: L1,
-    service: Service,
-    api: Api,
-    cheater: Arc<Cheater>,
-    challenger: Wallet,
+pub struct World {
+    pub l1: L1,
+    pub service: Service,
+    pub api: Api,
+    pub cheater: Arc<Cheater>,
+    pub challenger: Wallet,
 }
 
 impl World {
-    async fn start(cheat: Cheat) -> Result<Self> {
-        let l1 = L1::with(rollup(WINDOW)).await?;
+    pub async fn start(cheat: Cheat) -> Result<Self> {
+        Self::with(cheat, WINDOW).await
+    }
+
+    pub async fn with(cheat: Cheat, window: u64) -> Result<Self> {
+        let l1 = L1::with(rollup(window)).await?;
         let (service, cheater) = lying(&l1, cheat).await?;
         let challenger = rich(&l1, "challenger.json").await?;
         Ok(Self {
@@ -81,7 +85,7 @@ impl World {
     }
 }
 
-async fn rich(l1: &L1, file: &str) -> Result<Wallet> {
+pub async fn rich(l1: &L1, file: &str) -> Result<Wallet> {
     let wallet = Wallet::random();
     wallet.write_new(l1.dir.path().join(file))?;
     airdrop(l1.sender.rpc(), &wallet.address(), 10 * SOLS).await?;
@@ -99,7 +103,7 @@ async fn lying(l1: &L1, cheat: Cheat) -> Result<(Service, Arc<Cheater>)> {
 
 /// The cheater lies in the next batch, with a message from L1 behind its transactions; the header
 /// when it is on L1.
-async fn told(cheater: &Cheater, work: &Work<'_>) -> Result<Header> {
+pub async fn told(cheater: &Cheater, work: &Work<'_>) -> Result<Header> {
     let imported = &work.model.imported;
     let mut library = Library::default();
     let model = Model::new(imported.program.clone(), imported.parameters.clone());
@@ -122,16 +126,16 @@ struct Log {
     steps: Vec<(String, Pubkey, u64, u64, String)>,
 }
 
-struct Watch {
+pub struct Watch {
     log: Arc<Mutex<Log>>,
     stop: CancellationToken,
     running: JoinHandle<Result<(Verifier, End)>>,
-    standing: tokio::sync::watch::Receiver<assay::verifier::Standing>,
+    pub standing: tokio::sync::watch::Receiver<assay::verifier::Standing>,
 }
 
 impl Watch {
     /// Starts a verifier with the key in `key`.
-    async fn start(l1: &L1, api: &Api, rpc: &str, dir: &str, key: &str) -> Result<Self> {
+    pub async fn start(l1: &L1, api: &Api, rpc: &str, dir: &str, key: &str) -> Result<Self> {
         let config = VerifierConfig {
             keypair: Some(l1.dir.path().join(key)),
             ..config(l1, dir)
@@ -154,7 +158,7 @@ impl Watch {
                 );
                 told.lock().unwrap().steps.push(step);
             }
-            Event::Right(..) | Event::Reverted(..) => {}
+            Event::Right(..) | Event::Reverted(..) | Event::Malformed(_) => {}
         });
         let mirrors = [api.url().to_owned()];
         let mut verifier = Verifier::open(&config, rpc, l1.rollup, &mirrors, listener).await?;
@@ -172,12 +176,12 @@ impl Watch {
         })
     }
 
-    fn steps(&self) -> Vec<String> {
+    pub fn steps(&self) -> Vec<String> {
         let log = self.log.lock().unwrap();
         log.steps.iter().map(|step| step.0.clone()).collect()
     }
 
-    async fn stop(self) -> Result<Verifier> {
+    pub async fn stop(self) -> Result<Verifier> {
         self.stop.cancel();
         let (verifier, end) = self.running.await??;
         ensure!(matches!(end, End::Done(_)), "{end:?}");
@@ -185,7 +189,7 @@ impl Watch {
     }
 }
 
-async fn chain(l1: &L1) -> Result<Box<Chain>> {
+pub async fn chain(l1: &L1) -> Result<Box<Chain>> {
     Ok(accounts::chain(l1.sender.rpc(), &l1.rollup).await?)
 }
 
@@ -196,7 +200,7 @@ async fn bond(l1: &L1) -> Result<u64> {
 }
 
 /// Waits until L1 has reverted a batch.
-async fn reverted(l1: &L1, header: &Header) -> Result<()> {
+pub async fn reverted(l1: &L1, header: &Header) -> Result<()> {
     let hash = header.hash();
     until("the wrong batch to be reverted", || async {
         Ok(chain(l1)
@@ -209,7 +213,7 @@ async fn reverted(l1: &L1, header: &Header) -> Result<()> {
 }
 
 /// Waits until neither disputes nor buffers are left.
-async fn cleaned(l1: &L1, key: &Wallet) -> Result<()> {
+pub async fn cleaned(l1: &L1, key: &Wallet) -> Result<()> {
     let rpc = l1.sender.rpc();
     until("accounts to be closed", || async {
         let open = disputes::find(rpc, &l1.rollup, Of::Anybody).await?.len();
@@ -221,7 +225,7 @@ async fn cleaned(l1: &L1, key: &Wallet) -> Result<()> {
 }
 
 /// Waits until the honest batch stands where the lie did, and the verifier has taken it.
-async fn honest_again(l1: &L1, watch: &mut Watch, lie: &Header) -> Result<()> {
+pub async fn honest_again(l1: &L1, watch: &mut Watch, lie: &Header) -> Result<()> {
     until("the honest batch", || async {
         let chain = chain(l1).await?;
         Ok((chain.tip_number >= lie.number).then_some(()))

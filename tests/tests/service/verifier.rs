@@ -1,10 +1,15 @@
 //! The verifier on a real chain with an honest sequencer: from genesis, through restarts, SIGKILL
 //! and a node that dies.
 
-use crate::support::{L1, Model, PRICE, SOLS, until, until_final};
+use crate::disputes::{Watch, World, cleaned, honest_again, reverted, told};
+use crate::liar::Liar;
+use crate::support::{L1, Model, PATIENCE, PRICE, SOLS, until, until_final};
 use crate::wire::Wire;
+use anchor_lang::{AccountDeserialize, AccountSerialize};
 use anyhow::{Context, Result, ensure};
 use assay::config::ExecutorChoice;
+use assay::dev::cheat::Cheat;
+use assay::l1::error::Severity;
 use assay::replica::error::ReplicaError;
 use assay::replica::runs::RunsError;
 use assay::service::Service;
@@ -17,6 +22,10 @@ use assay_client::wallet::Wallet;
 use assay_ledger::inbox::Forced;
 use assay_ledger::request::Action;
 use assay_ledger::{Key, SOL};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use settlement::state::Rollup;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -335,6 +344,114 @@ async fn a_verifier_outlasts_a_node_that_dies() -> Result<()> {
     worked?;
     ended?;
     same_state(&api, &verifier).await?;
+    service.stop().await?;
+    l1.chain.stop().await
+}
+
+/// Hides the first message of L1's inbox: the second takes its place. What L1 keeps of the messages is
+/// hidden too, and a third is said to be there, so that the reader has nothing to compare them with.
+fn hide_the_first_message(l1: &L1) -> impl Fn(&str, &Value, &mut Value) + Send + Sync + 'static {
+    let page = assay_client::pda::inbox_page(&l1.rollup, 0).to_string();
+    let rollup = l1.rollup.to_string();
+    move |method, params, result| {
+        let address = params[0].as_str().unwrap_or_default();
+        if method == "getSignaturesForAddress" && address == page {
+            // Newest first.
+            result.as_array_mut().map(Vec::pop);
+        } else if method == "getAccountInfo" && address == page {
+            result["value"] = Value::Null;
+        } else if method == "getAccountInfo" && address == rollup {
+            let data = &mut result["value"]["data"][0];
+            let bytes = STANDARD.decode(data.as_str().unwrap()).unwrap();
+            let mut told = Rollup::try_deserialize(&mut bytes.as_slice()).unwrap();
+            told.inbox_count += 1;
+            let mut altered = Vec::new();
+            told.try_serialize(&mut altered).unwrap();
+            *data = STANDARD.encode(altered).into();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lies_about_the_inbox_makes_no_batch_wrong() -> Result<()> {
+    let l1 = L1::start().await?;
+    let service = Service::start(l1.config()).await?;
+    let api = Api::new(service.url());
+    l1.fund(&api, &Wallet::random(), 1_000).await?;
+    let _ = api.close_batch().await;
+    until_final(&api, 1).await?;
+    l1.fund(&api, &Wallet::random(), 2_000).await?;
+
+    let liar = Liar::before(l1.chain.rpc_url(), hide_the_first_message(&l1)).await?;
+    // It panics if a batch is said to be wrong.
+    let (mut verifier, _) = open(&l1, &config(&l1, "verifier"), &liar.url, &[]).await?;
+    let error = verifier.catch_up().await.unwrap_err();
+    assert!(
+        matches!(error, ReplicaError::OtherMessages { number: 1 }),
+        "{error}"
+    );
+    assert_eq!(error.severity(), Severity::Temporary);
+    // The same when it looks again, and nothing of the lie is left when the node says the truth.
+    verifier.catch_up().await.unwrap_err();
+    liar.lies(false);
+    once(&mut verifier).await?;
+    assert!(verifier.replica().head().number >= 1);
+    same_state(&api, &verifier).await?;
+    service.stop().await?;
+    l1.chain.stop().await
+}
+
+/// What L1 keeps of the batches is rubbish: that does not pass, by all that a client knows.
+fn rubbish_for_the_chain(l1: &L1) -> impl Fn(&str, &Value, &mut Value) + Send + Sync + 'static {
+    let chain = assay_client::pda::chain(&l1.rollup).to_string();
+    move |method, params, result| {
+        if method == "getAccountInfo" && params[0] == chain {
+            result["value"]["data"][0] = STANDARD.encode([1; 100]).into();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_error_ends_a_verifier_in_a_dispute() -> Result<()> {
+    let World {
+        l1,
+        service,
+        api,
+        cheater,
+        challenger,
+    } = World::start(Cheat::WrongBalance).await?;
+    let work = Work::start(&l1, &api).await?;
+    let liar = Liar::before(l1.chain.rpc_url(), rubbish_for_the_chain(&l1)).await?;
+    liar.lies(false);
+    let mut watch = Watch::start(&l1, &api, &liar.url, "verifier", "challenger.json").await?;
+    let lie = told(&cheater, &work).await?;
+    until("the dispute to be opened", || async {
+        Ok((!watch.steps().is_empty()).then_some(()))
+    })
+    .await?;
+    liar.lies(true);
+    let stands = watch
+        .standing
+        .wait_for(|standing| standing.stands.is_some());
+    tokio::time::timeout(PATIENCE, stands).await??;
+    let trouble = watch.standing.borrow().trouble().context("a trouble")?;
+    assert!(trouble.contains("is not a chain of batches"), "{trouble}");
+    liar.lies(false);
+    reverted(&l1, &lie).await?;
+    honest_again(&l1, &mut watch, &lie).await?;
+    cleaned(&l1, &challenger).await?;
+    watch.stop().await?;
+
+    // With nothing at stake it says what is the matter, and ends.
+    let config = VerifierConfig {
+        keypair: Some(l1.dir.path().join("challenger.json")),
+        ..config(&l1, "verifier")
+    };
+    let (mut idle, _) = open(&l1, &config, &liar.url, &[api.url().to_owned()]).await?;
+    once(&mut idle).await?;
+    liar.lies(true);
+    let error = idle.run(false, CancellationToken::new()).await.unwrap_err();
+    assert!(error.to_string().contains("is not a chain"), "{error:#}");
     service.stop().await?;
     l1.chain.stop().await
 }

@@ -1,13 +1,12 @@
 //! What is printed of a cheat that was caught.
 
-use assay_client::sender::Landed;
 use serde::Serialize;
 use std::fmt;
 
 /// One transaction of a dispute.
 #[derive(Clone, Debug, Serialize)]
 pub struct Line {
-    /// Seconds since the dispute began.
+    /// Seconds since the first one, by their slots.
     pub at: f64,
     /// Who sent it.
     pub who: &'static str,
@@ -23,22 +22,6 @@ pub struct Line {
     pub bytes: u64,
     /// Compute units that it used.
     pub units: u64,
-}
-
-impl Line {
-    /// A transaction that landed.
-    pub fn new(at: f64, who: &'static str, what: impl Into<String>, landed: &Landed) -> Self {
-        Self {
-            at,
-            who,
-            what: what.into(),
-            signature: landed.signature.to_string(),
-            slot: landed.slot,
-            lamports: landed.lamports,
-            bytes: landed.bytes,
-            units: landed.units.unwrap_or_default(),
-        }
-    }
 }
 
 impl fmt::Display for Line {
@@ -76,7 +59,7 @@ pub struct Figures {
     pub reward_lamports: u64,
     /// Transactions of both sides from the opening to the verdict.
     pub transactions: usize,
-    /// Seconds from the opening to the verdict.
+    /// Seconds from the opening to the verdict, by their slots.
     pub seconds: f64,
     /// Fees of these transactions.
     pub lamports: u64,

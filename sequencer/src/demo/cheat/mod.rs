@@ -1,19 +1,16 @@
 //! The demo with a sequencer that lies: how it is caught, and what that costs.
 //!
 //! * [`story`]: what happens, in order
-//! * [`verifier`]: who does every batch again, from L1 alone
-//! * [`play`]: the dispute, to its end; the sequencer answers by itself
-//! * [`demand`]: what is done about a batch that names what nobody serves
-//! * [`desk`]: what is sent; [`moves`]: what the other side has sent, and moves in words
+//! * [`watch`]: `assay verifier` at work, from L1 alone; the sequencer answers by itself
+//! * [`publisher`]: who shows the bytes of the liar's model
+//! * [`moves`]: what both have sent, in words
 //! * [`figures`]: what is printed
 
-pub mod demand;
-pub mod desk;
 pub mod figures;
 pub mod moves;
-pub mod play;
+pub mod publisher;
 mod story;
-pub mod verifier;
+pub mod watch;
 
 use crate::config::ExecutorChoice;
 use crate::dev::cheat::Cheat;

@@ -1,27 +1,30 @@
 //! What happens when a sequencer lies, in order.
 
-use super::desk::{self, Desk, Played};
 use super::figures::{Figures, Line};
-use super::verifier::{Found, Verifier};
-use super::{Options, Report, demand, play};
-use crate::config::TxVersion;
+use super::moves::{self, Moves};
+use super::publisher::Publisher;
+use super::watch::Watch;
+use super::{Options, Report};
+use crate::config::{ExecutorChoice, TxVersion};
 use crate::demo::digits::Digits;
 use crate::demo::progress::Progress;
 use crate::dev::cheat::cheater::Cheater;
 use crate::dev::network::{LAMPORTS, Network, Options as NetworkOptions};
-use crate::replica::mirrors::Mirrors;
-use crate::store::blobs::Blobs;
+use crate::store::leaves::Spelling;
+use crate::verifier::config::VerifierConfig;
 use anyhow::{Context, Result, ensure};
-use assay_client::accounts;
 use assay_client::api::ModelView;
+use assay_client::disputes::{self, Of};
 use assay_client::http::Api;
 use assay_client::l1::L1;
 use assay_client::l2::{self, L2};
 use assay_client::sender::{Options as SendOptions, Sender};
 use assay_client::wallet::Wallet;
 use assay_client::wire::Wire;
+use assay_client::{accounts, demands};
 use assay_dispute::player::{Library, Model};
 use assay_ledger::SOL;
+use assay_ledger::header::Header;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,7 +45,7 @@ const INFERENCES: usize = 8;
 struct Demo {
     network: Network,
     cheater: Arc<Cheater>,
-    /// Sends the dispute's transactions.
+    /// Says what form the verifier's transactions have.
     sender: Sender,
     api: Api,
     progress: Progress,
@@ -114,30 +117,52 @@ impl Demo {
         let (program, parameters) = digits.bundle.open()?;
         let mut library = Library::default();
         library.insert(Model::new(program, parameters).context("the model's parameters")?);
-        let rpc = self.network.sender.rpc().clone();
+        let publisher = Publisher::start().await?;
         let directory = tempfile::tempdir()?;
-        let mirrors = Mirrors::new(&[self.api.url().to_owned()]);
-        let blobs = Blobs::open(directory.path()).context("the verifier's blobs")?;
-        let mut verifier = Verifier::new(rpc, self.network.rollup, mirrors, blobs);
+        let key = directory.path().join("key.json");
+        self.verifier.write_new(&key)?;
+        let config = VerifierConfig {
+            keypair: Some(key),
+            data_dir: directory.path().join("data"),
+            executor: ExecutorChoice::Cpu,
+            transactions: match self.options.legacy {
+                true => TxVersion::Legacy,
+                false => TxVersion::Auto,
+            },
+            poll_ms: (SLOT / 2).as_millis() as u64,
+            ..VerifierConfig::default()
+        };
+        let mirrors = [self.api.url().to_owned(), publisher.url().to_owned()];
+        let (rpc, rollup) = (self.network.sender.rpc().url(), self.network.rollup);
+        let mut watch = Watch::start(&config, &rpc, rollup, &mirrors).await?;
 
         let model = self.honest_batch(digits).await?;
+        watch.until_right(PATIENCE, |_| true).await?;
         ensure!(
-            verifier.catch_up().await?.is_none(),
+            watch.seen().wrong.is_none(),
             "a batch is wrong before the lie"
         );
+        let (bond, held) = (self.bond().await?, self.held().await?);
         self.cheater.arm(Arc::new(library));
         self.lying_batch(digits, &model).await?;
         let before = self.honest(&self.users_on_l2().await?).await?;
-        let found = self.found(&mut verifier).await?;
-        let (bond, held) = (self.bond().await?, self.held().await?);
-        let played = self.respond(found).await?;
+        let told = self.cheater.told().context("no lie was told")?;
+        if let Some((header, leaves)) = told.lie.malformed.clone() {
+            let spelling = Spelling { header, leaves };
+            publisher.publish(&spelling.root(), spelling.encode());
+        }
+        let lie = told.lie.claims.header;
+        let (reason, lines) = self.verdict(&watch, &lie).await?;
+        // The verifier has taken what it has won, and the batch goes to L1 once more, as it is.
+        self.settled().await?;
         let slashed = bond.saturating_sub(self.bond().await?);
-        let reward = self.pay_out(&played, held).await?;
-        let intact = played.won && self.again(&mut verifier, &before).await?;
-        Ok(Report {
-            figures: self.figures(&played, slashed, reward, intact).await?,
-            lines: played.lines,
-        })
+        let fees = moves::fees(self.sender.rpc(), &self.verifier.address()).await?;
+        let reward = (self.held().await? + fees).saturating_sub(held);
+        let intact = self.again(watch, &lie, &before).await?;
+        let figures = self
+            .figures(reason, &lines, slashed, reward, intact)
+            .await?;
+        Ok(Report { figures, lines })
     }
 
     /// Deposits, and a model that can be called.
@@ -192,52 +217,67 @@ impl Demo {
         Ok(())
     }
 
-    /// The verifier comes upon the lie.
-    async fn found(&self, verifier: &mut Verifier) -> Result<Found> {
+    /// The verifier comes upon the lie and does something about it, until L1 has reverted it: why, and the
+    /// transactions up to there.
+    async fn verdict(&self, watch: &Watch, lie: &Header) -> Result<(&'static str, Vec<Line>)> {
         self.progress.step("the verifier does the batch again");
-        let told = self.cheater.told().context("no lie was told")?;
-        if let Some((root, leaves)) = told.lie.malformed.clone() {
-            // The model's publisher serves its bytes, as it must for the model to be callable.
-            verifier.learn_malformed(root, leaves);
-        }
-        let found = verifier.catch_up().await?;
-        let found = found.context("the verifier finds nothing wrong with the lie")?;
-        let (header, what) = match &found {
-            Found::Wrong(caught) => (caught.header, caught.wrong.to_string()),
-            Found::Withheld(withheld) => (withheld.header, withheld.why.clone()),
-        };
-        ensure!(
-            header == told.lie.claims.header,
-            "the verifier finds something about another batch: {what}"
-        );
-        self.progress.finish(what);
-        Ok(found)
-    }
-
-    /// The dispute or the demand, to its end.
-    async fn respond(&self, found: Found) -> Result<Played> {
-        let told = self.cheater.told().context("no lie was told")?;
-        let show = self.options.progress;
-        let line = move |line: &Line| {
-            if show {
-                eprintln!("{line}");
+        let rpc = self.network.sender.rpc().clone();
+        let mut moves = Moves::new(rpc.clone(), self.network.sequencer.address(), SLOT);
+        let (begun, mut found) = (Instant::now(), false);
+        loop {
+            let standing = watch.standing();
+            let chain = accounts::chain(&rpc, &self.network.rollup).await?;
+            let reverted = chain.live(lie.number, &lie.hash()).is_none();
+            let seen = watch.seen();
+            let lines = moves.read(seen.accounts).await?;
+            if !found && !lines.is_empty() {
+                found = true;
+                let what = match seen.wrong {
+                    Some((header, why)) => {
+                        ensure!(
+                            header == *lie,
+                            "the verifier finds another batch wrong: {why}"
+                        );
+                        why
+                    }
+                    None => standing.trouble().unwrap_or_default(),
+                };
+                self.progress.finish(what);
             }
-        };
-        let header = told.lie.claims.header;
-        let desk = Desk::new(&self.sender, &self.verifier, header, SLOT / 2, &line).await?;
-        match found {
-            Found::Wrong(mut caught) => play::play(desk, &mut caught.challenger).await,
-            Found::Withheld(withheld) => demand::demand(desk, &withheld).await,
+            if self.options.progress {
+                lines.iter().for_each(|line| eprintln!("{line}"));
+            }
+            if let Some(reason) = moves.reason().filter(|_| reverted) {
+                return Ok((reason, moves.lines()));
+            }
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "the verifier does nothing about the lie: {standing:?}"
+            );
+            tokio::time::sleep(SLOT / 2).await;
         }
     }
 
-    /// Pays the challenger, who had `held` before; what it has got beside its own.
-    async fn pay_out(&self, played: &Played, held: u64) -> Result<u64> {
-        let instructions = played.pay_out.clone();
-        let landed = desk::send(&self.sender, &self.verifier, instructions).await?;
-        let own = played.lines.iter().filter(|line| line.who == "verifier");
-        let fees: u64 = own.map(|line| line.lamports).sum();
-        Ok((self.held().await? + fees + landed.lamports).saturating_sub(held))
+    /// Waits until the verifier has closed its disputes, demands and buffers.
+    async fn settled(&self) -> Result<()> {
+        let (rpc, rollup) = (self.network.sender.rpc(), &self.network.rollup);
+        let key = self.verifier.address();
+        let begun = Instant::now();
+        loop {
+            let disputes = disputes::find(rpc, rollup, Of::Challenger(key))
+                .await?
+                .len();
+            let demands = demands::of(rpc, rollup, &key).await?.len();
+            let buffers = disputes::buffers(rpc, &key).await?.len();
+            if disputes + demands + buffers == 0 {
+                return Ok(());
+            }
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "{disputes} disputes, {demands} demands and {buffers} buffers are left"
+            );
+            tokio::time::sleep(SLOT / 2).await;
+        }
     }
 
     /// What the verifier has.
@@ -247,46 +287,37 @@ impl Demo {
 
     /// The batch goes to L1 once more, as it is; whether everybody honest has then what its receipts
     /// said, by the verifier's account.
-    async fn again(&self, verifier: &mut Verifier, before: &Honest) -> Result<bool> {
+    async fn again(&self, mut watch: Watch, lie: &Header, before: &Honest) -> Result<bool> {
         self.progress
             .step("reverted; the batch is posted as it is, and done again");
-        let begun = Instant::now();
-        let head = verifier.head();
-        while verifier.head() == head {
-            ensure!(
-                begun.elapsed() < PATIENCE,
-                "the honest batch does not come to L1"
-            );
-            if let Some(found) = verifier.catch_up().await? {
-                anyhow::bail!("it is wrong again: {found:?}");
-            }
-            tokio::time::sleep(SLOT).await;
-        }
+        let honest = |header: &Header| header.number == lie.number && header != lie;
+        watch.until_right(PATIENCE, honest).await?;
+        let verifier = watch.stop().await?;
+        let state = verifier.replica().state();
         let users = self.users.each_ref().map(|user| {
-            let account = verifier.state().find(&user.key(), &SOL);
+            let account = state.find(&user.key(), &SOL);
             account.map_or(0, |(_, account)| account.balance)
         });
         let after = self.honest(&users).await?;
-        let owed = verifier.state().total(&SOL);
-        Ok(after == *before && u128::from(after.vault) == owed)
+        Ok(after == *before && u128::from(after.vault) == state.total(&SOL))
     }
 
     async fn figures(
         &self,
-        played: &Played,
+        reason: &str,
+        lines: &[Line],
         slashed_lamports: u64,
         reward_lamports: u64,
         honest_balances_intact: bool,
     ) -> Result<Figures> {
-        let lines = &played.lines;
         Ok(Figures {
             cheat: self.options.cheat.name(),
-            caught: played.won,
-            reason: played.reason.clone(),
+            caught: true,
+            reason: reason.into(),
             slashed_lamports,
             reward_lamports,
             transactions: lines.len(),
-            seconds: played.seconds,
+            seconds: lines.last().map_or(0.0, |line| line.at),
             lamports: lines.iter().map(|line| line.lamports).sum(),
             max_compute_units: lines.iter().map(|line| line.units).max().unwrap_or(0),
             transaction_version: match self.sender.wire().await? {

@@ -32,8 +32,8 @@ pub struct Lie {
     pub claims: Claims,
     /// Its data.
     pub data: Vec<u8>,
-    /// The program that it deploys and that is none: its root and leaves, which its publisher serves.
-    pub malformed: Option<(Hash, Leaves)>,
+    /// The program that it deploys and that is none: its header and leaves, which its publisher shows.
+    pub malformed: Option<(ProgramHeader, Leaves)>,
 }
 
 impl Lie {
@@ -211,7 +211,7 @@ fn malformed_program(honest: &Honest, key: &Keypair) -> Result<Lie, CheatError> 
     header.operators_root = merkle::root(&operators);
 
     let mut lie = with_deployment(honest, key, header, own.model().trees().list_root())?;
-    lie.malformed = Some((header.root(), leaves));
+    lie.malformed = Some((header, leaves));
     Ok(lie)
 }
 

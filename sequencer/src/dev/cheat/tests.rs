@@ -254,8 +254,8 @@ fn a_verifier_knows_where_to_begin() {
         let header = lie.claims.header;
         let knowledge = Knowledge::new(header, parent, before, lie.data, outputs).unwrap();
         let mut library = Library::clone(scene.honest.library());
-        if let Some((root, leaves)) = lie.malformed {
-            library.insert_malformed(root, leaves);
+        if let Some((program, leaves)) = lie.malformed {
+            library.insert_malformed(program.root(), leaves);
         }
         let wrong = Challenger::new(knowledge, library).wrong();
         let expected = match cheat {

@@ -1,0 +1,189 @@
+//! What the verifier has found, for who does something about it.
+
+use super::Standing;
+use crate::replica::Wrong;
+use crate::replica::fetch::Lacking;
+use crate::replica::naming::Naming;
+use assay_ledger::header::Header;
+use assay_ledger::store::FullState;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// A wrong batch, and the state after its parent, to which the messages that it consumes have been added.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The batch.
+    pub wrong: Wrong,
+    /// The state.
+    pub before: FullState,
+}
+
+impl Found {
+    /// The batch's header.
+    pub fn header(&self) -> &Header {
+        &self.wrong.batch.posted.header
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Board {
+    standing: watch::Sender<Standing>,
+    inner: Mutex<Inner>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    wrong: Option<Arc<Found>>,
+    named: Vec<Arc<Naming>>,
+    /// Batches that deploy a malformed program.
+    malformed: Vec<Header>,
+    /// Why a model is not here.
+    models: Vec<String>,
+    /// What is amiss with what is done about it.
+    trouble: Option<String>,
+    /// Whether a dispute or a demand is open; nothing before the first look.
+    engaged: Option<bool>,
+}
+
+impl Board {
+    /// Nothing was found; the newest batch is `head`.
+    pub fn new(head: u64) -> Self {
+        let standing = Standing {
+            head,
+            ..Standing::default()
+        };
+        Self {
+            standing: watch::Sender::new(standing),
+            inner: Mutex::default(),
+            changed: watch::Sender::new(()),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the verifier stands, now and later.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// Where it stands now.
+    pub fn now(&self) -> Standing {
+        self.standing.borrow().clone()
+    }
+
+    /// Changes when something was found.
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// A wrong batch that is on L1.
+    pub fn wrong(&self) -> Option<Arc<Found>> {
+        self.inner().wrong.clone()
+    }
+
+    /// A batch is wrong, or none is any more.
+    pub fn found(&self, wrong: Option<Found>) {
+        self.inner().wrong = wrong.map(Arc::new);
+        self.changed.send_replace(());
+    }
+
+    /// What pending batches that are right name.
+    pub fn namings(&self) -> Vec<Arc<Naming>> {
+        self.inner().named.clone()
+    }
+
+    /// They name this now.
+    pub fn named(&self, all: &[Naming]) {
+        let mut inner = self.inner();
+        if !inner.named.iter().map(|naming| &**naming).eq(all) {
+            inner.named = all.iter().cloned().map(Arc::new).collect();
+            let (named, malformed) = (&inner.named, &inner.malformed);
+            let still = |header: &&Header| named.iter().any(|naming| naming.header == **header);
+            inner.malformed = malformed.iter().filter(still).copied().collect();
+            drop(inner);
+            self.changed.send_replace(());
+        }
+    }
+
+    /// These models are not here. The batches that deploy programs which are none, as was not known before.
+    pub fn lacks(&self, lacking: &[Lacking]) -> Vec<Header> {
+        let mut inner = self.inner();
+        let said = lacking.iter().filter_map(|lacking| {
+            let (program, parameters) = lacking.model;
+            Some(format!(
+                "the model of program {} with parameters {} cannot be run: {}",
+                hex::encode(program),
+                hex::encode(parameters),
+                lacking.why.as_ref()?
+            ))
+        });
+        inner.models = said.collect();
+        let malformed = |naming: &&Arc<Naming>| {
+            let mut lacking = lacking.iter().filter(|lacking| lacking.malformed);
+            naming.is_deployment() && lacking.any(|lacking| lacking.model == naming.model)
+        };
+        let mut headers: Vec<Header> = Vec::new();
+        for naming in inner.named.iter().filter(malformed) {
+            if !headers.contains(&naming.header) {
+                headers.push(naming.header);
+            }
+        }
+        let new = |header: &&Header| !inner.malformed.contains(*header);
+        let new: Vec<Header> = headers.iter().filter(new).copied().collect();
+        inner.malformed = headers;
+        drop(inner);
+        if !new.is_empty() {
+            self.changed.send_replace(());
+        }
+        new
+    }
+
+    /// Something is amiss with what is done about what was found, or nothing is any more.
+    pub fn trouble(&self, trouble: Option<String>) {
+        self.inner().trouble = trouble;
+        self.show(|_| {});
+    }
+
+    /// The batches that are to be disputed.
+    pub fn accused(&self) -> Vec<Header> {
+        let inner = self.inner();
+        let wrong = inner.wrong.iter().map(|found| *found.header());
+        wrong.chain(inner.malformed.iter().copied()).collect()
+    }
+
+    /// Whether something is to be done, or may be.
+    pub fn is_busy(&self) -> bool {
+        self.is_engaged() || self.inner().engaged.is_none()
+    }
+
+    /// Whether something is to be done for sure.
+    pub fn is_engaged(&self) -> bool {
+        self.inner().engaged == Some(true) || !self.accused().is_empty()
+    }
+
+    /// Whether a dispute or a demand is open, if that is known.
+    pub fn engage(&self, engaged: Option<bool>) {
+        self.inner().engaged = engaged;
+    }
+
+    /// Shows where the verifier stands.
+    pub fn show(&self, change: impl FnOnce(&mut Standing)) {
+        let inner = self.inner();
+        let wrong = inner.wrong.as_ref().map(|found| found.header().number);
+        let malformed = inner.malformed.iter().map(|header| header.number);
+        let wrong = wrong.into_iter().chain(malformed).min();
+        let lacks: Vec<_> = inner.models.iter().chain(&inner.trouble).cloned().collect();
+        drop(inner);
+        self.standing.send_if_modified(|standing| {
+            let before = standing.clone();
+            change(standing);
+            standing.wrong = wrong;
+            standing.lacks = lacks;
+            *standing != before
+        });
+    }
+}

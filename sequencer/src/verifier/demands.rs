@@ -1,0 +1,482 @@
+//! Demands for what batches name of models and nobody gives.
+//!
+//! A batch is asked for it on L1 as long as that is permitted, in the first third of its window: half of that is
+//! left to whoever gives the bytes otherwise. At first one demand is made; once it is answered some more at a time,
+//! and towards the end of the third all that are left, answered or not. What is not answered in time takes the
+//! batch down, and what is answered is read from L1 until the model is whole.
+//!
+//! As of disputes, nothing is remembered that L1 does not: a demand's address follows from what it asks for, and
+//! its account is closed only when the model is here, or the batch is dead.
+
+use crate::dispute::Done;
+use crate::dispute::carry::Carrier;
+use crate::dispute::error::DisputeError;
+use crate::engine::execute::ModelKey;
+use crate::replica::naming::Naming;
+use crate::store::blobs::Blobs;
+use crate::store::leaves::Spelling;
+use assay_client::demands::{self, Found};
+use assay_client::instructions::{demands as make, disputes};
+use assay_client::sender::{Order, Sent};
+use assay_client::wire::{self, Budget};
+use assay_client::{accounts, pda};
+use assay_dispute::Side;
+use assay_dispute::demand::{Answer, Blob, MAX_PIECES, Pieces, Times, bond, fee};
+use assay_dispute::step::program::Leaves;
+use assay_ledger::Hash;
+use assay_tensor::commit::CHUNK;
+use assay_tensor::hash::hashv;
+use assay_tensor::leaves::List;
+use settlement::state::demand::DemandClass;
+use settlement::state::{BatchSlot, Chain, Demand};
+use solana_instruction::Instruction;
+use solana_pubkey::Pubkey;
+use solana_signature::Signature;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// Compute units of what is done about a demand, at most.
+const UNITS: u32 = 400_000;
+/// Demands over a model that are open at a time, once one was answered.
+const TOGETHER: usize = 8;
+/// Lamports for the fees of a demand and the rent of its buffer, kept free when one is opened.
+const FEES: u64 = 20_000_000;
+
+/// Makes the demands of one key, and plays them.
+pub struct Demands {
+    carrier: Carrier,
+    blobs: Blobs,
+    /// Pieces that were answered, by the model.
+    pieces: HashMap<ModelKey, Collected>,
+    /// Whether there may be an account: at first, and while there is one.
+    busy: bool,
+}
+
+/// What of a model was read from L1.
+#[derive(Default)]
+struct Collected {
+    leaves: BTreeMap<(u8, u64), Vec<u8>>,
+    chunks: BTreeMap<(u32, u64), Vec<u8>>,
+    /// Transactions that were read.
+    seen: HashSet<Signature>,
+}
+
+/// The times of a naming's batch.
+struct Due {
+    /// From when on something is demanded, and from when on all of it.
+    from: u64,
+    late: u64,
+    /// The first slot in which nothing may be demanded any more.
+    end: u64,
+}
+
+impl Due {
+    fn of(naming: &Naming, slot: &BatchSlot) -> Self {
+        let window = naming.header.params.window;
+        let end = Times::new(slot.window_end, window).demand_end;
+        let third = window / 3;
+        Self {
+            from: end.saturating_sub(third - third / 2),
+            late: end.saturating_sub(third / 4),
+            end,
+        }
+    }
+}
+
+impl Demands {
+    /// Those of the carrier's key; `blobs` are where models are kept.
+    pub fn new(carrier: Carrier, blobs: Blobs) -> Self {
+        Self {
+            carrier,
+            blobs,
+            pieces: HashMap::new(),
+            busy: true,
+        }
+    }
+
+    /// Whether there may be something left to do, as of the last step.
+    pub fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// Looks at L1, does what is next about the demands that there are, and makes those for what is named
+    /// and not here. Whether something was done, so that there may be more at once.
+    pub async fn step(&mut self, namings: &[Arc<Naming>]) -> Result<bool, DisputeError> {
+        let lacking = |naming: &&Arc<Naming>| !self.is_settled(&naming.model);
+        let lacking: Vec<_> = namings.iter().filter(lacking).cloned().collect();
+        if !self.busy && lacking.is_empty() {
+            return Ok(false);
+        }
+        let (rpc, rollup, key) = (
+            self.carrier.rpc().clone(),
+            *self.carrier.rollup(),
+            self.carrier.key(),
+        );
+        let (now, chain) = accounts::chain_at(&rpc, &rollup).await?;
+        let found = match self.busy || due(&lacking, &chain, now) {
+            true => demands::of(&rpc, &rollup, &key).await?,
+            false => return Ok(false),
+        };
+        self.busy = !found.is_empty();
+        self.pieces
+            .retain(|model, _| found.iter().any(|found| of(&found.demand) == *model));
+        let mut any = false;
+        let mut trouble = None;
+        for found in &found {
+            match self.play(found, &chain, now).await {
+                Ok(did) => any |= did,
+                Err(error) => {
+                    trouble.get_or_insert(error);
+                }
+            }
+        }
+        for naming in &lacking {
+            match self.demand(naming, &found, &chain, now).await {
+                Ok(did) => any |= did,
+                Err(error) => {
+                    trouble.get_or_insert(error);
+                }
+            }
+        }
+        self.busy |= any;
+        trouble.map_or(Ok(any), Err)
+    }
+
+    /// Whether a model is here, or known to be none.
+    fn is_settled(&self, model: &ModelKey) -> bool {
+        let whole = self.blobs.has(&model.0) && self.blobs.has(&model.1);
+        whole || self.blobs.malformed(&model.0).is_some()
+    }
+
+    /// Does what is next about a demand that is there.
+    async fn play(&mut self, found: &Found, chain: &Chain, now: u64) -> Result<bool, DisputeError> {
+        let (rollup, key) = (*self.carrier.rollup(), self.carrier.key());
+        let (address, demand) = (&found.address, &found.demand);
+        let close = make::close_demand(address, &key);
+        let live = found.is_live(chain);
+        match demand.class(chain, now) {
+            DemandClass::Expired => {
+                let end = make::time_out_demand(&rollup, address, &demand.asserter);
+                self.send(found, "time_out_demand", vec![end, close]).await
+            }
+            DemandClass::Moot => {
+                let resolve = make::resolve_demand(&rollup, address);
+                let instructions = vec![resolve, close];
+                self.send(found, "resolve_demand", instructions).await
+            }
+            DemandClass::Over if !live || self.is_settled(&of(demand)) => {
+                self.send(found, "close_demand", vec![close]).await
+            }
+            DemandClass::Over | DemandClass::Open(_) => {
+                self.learn(found).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Reads what was answered.
+    async fn learn(&mut self, found: &Found) -> Result<(), DisputeError> {
+        let (demand, model) = (&found.demand, of(&found.demand));
+        let pieces: Pieces = demand.pieces.into();
+        let rpc = self.carrier.rpc().clone();
+        let collected = self.pieces.entry(model).or_default();
+        let places = (0..MAX_PIECES).filter(|place| found.answered() >> place & 1 == 1);
+        let known = |place| collected.has(pieces.of, pieces.first.saturating_add(u64::from(place)));
+        if places.into_iter().all(known) {
+            return Ok(());
+        }
+        let answers = demands::answers(&rpc, found, &mut collected.seen).await?;
+        for (place, answer) in answers {
+            let index = pieces.first.saturating_add(u64::from(place));
+            collected.take(pieces.of, index, answer);
+        }
+        tokio::task::block_in_place(|| self.assemble(found));
+        Ok(())
+    }
+
+    /// Makes blobs of the pieces, where there are enough.
+    fn assemble(&self, found: &Found) {
+        let (model, header) = (of(&found.demand), found.demand.program.into());
+        let Some(collected) = self.pieces.get(&model) else {
+            return;
+        };
+        if !self.blobs.has(&model.0)
+            && let Some(leaves) = collected.leaves(&header)
+        {
+            let taken = self.blobs.take_leaves(&Spelling { header, leaves });
+            tracing::info!(
+                program = hex::encode(model.0),
+                ?taken,
+                "a program was given on L1"
+            );
+        }
+        if !self.blobs.has(&model.1)
+            && let Ok(program) = self.blobs.program(&model.0)
+        {
+            let types = program.program().parameters.iter();
+            let chunks = types.map(|ty| ty.bytes().div_ceil(CHUNK as u64));
+            if let Some(bytes) = collected.parameters(chunks) {
+                let taken = self.blobs.take_parameters(&program, &model.1, &bytes);
+                tracing::info!(
+                    parameters = hex::encode(model.1),
+                    ?taken,
+                    "parameters were given on L1"
+                );
+            }
+        }
+    }
+
+    /// Demands what is missing of a model that a batch names, if it is time.
+    async fn demand(
+        &mut self,
+        naming: &Naming,
+        found: &[Found],
+        chain: &Chain,
+        now: u64,
+    ) -> Result<bool, DisputeError> {
+        let hash = naming.header.hash();
+        let Some(slot) = chain.live(naming.header.number, &hash) else {
+            return Ok(false);
+        };
+        let due = Due::of(naming, slot);
+        if now < due.from || now >= due.end || self.is_settled(&naming.model) {
+            return Ok(false);
+        }
+        let mine = found
+            .iter()
+            .filter(|found| of(&found.demand) == naming.model);
+        let mine: Vec<&Found> = mine.filter(|found| found.is_live(chain)).collect();
+        let most = if now >= due.late {
+            usize::MAX
+        } else if mine.iter().any(|found| found.answered() != 0) {
+            TOGETHER
+        } else {
+            1
+        };
+        let open = mine.iter().filter(|found| !found.demand.over).count();
+        let asked = |pieces: &Pieces| {
+            mine.iter()
+                .any(|f| Pieces::from(f.demand.pieces) == *pieces)
+        };
+        let missing: Vec<Pieces> = self.missing(naming).into_iter().collect();
+        let missing = missing.into_iter().filter(|pieces| !asked(pieces));
+        let mut any = false;
+        for (others, pieces) in (slot.disputes..).zip(missing.take(most.saturating_sub(open))) {
+            any |= self.open(naming, pieces, others).await?;
+        }
+        Ok(any)
+    }
+
+    /// What is missing of a model, in parts that a demand can ask for.
+    fn missing(&self, naming: &Naming) -> Vec<Pieces> {
+        let empty = Collected::default();
+        let collected = self.pieces.get(&naming.model).unwrap_or(&empty);
+        let (Some(header), known) = (naming.program(), self.blobs.program(&naming.model.0)) else {
+            return Vec::new();
+        };
+        let lists: Vec<(Blob, u64)> = match known {
+            Ok(program) => {
+                let types = (0u32..).zip(&program.program().parameters);
+                let chunks = types.map(|(parameter, ty)| {
+                    (
+                        Blob::Chunks { parameter },
+                        ty.bytes().div_ceil(CHUNK as u64),
+                    )
+                });
+                chunks.collect()
+            }
+            Err(_) => [
+                (Blob::Operators, List::Operators),
+                (Blob::Parameters, List::Parameters),
+                (Blob::Inputs, List::Inputs),
+                (Blob::Outputs, List::Outputs),
+            ]
+            .map(|(blob, list)| (blob, u64::from(header.count(list))))
+            .into(),
+        };
+        let parts = lists.into_iter().flat_map(|(of, count)| {
+            let firsts = (0..count).step_by(usize::from(MAX_PIECES));
+            firsts.map(move |first| Pieces {
+                of,
+                first,
+                count: (count - first).min(u64::from(MAX_PIECES)) as u8,
+            })
+        });
+        let lacks = |pieces: &Pieces| {
+            let mut all = pieces.first..pieces.first + u64::from(pieces.count);
+            !all.all(|index| collected.has(pieces.of, index))
+        };
+        parts.filter(lacks).collect()
+    }
+
+    /// Opens a demand.
+    async fn open(
+        &self,
+        naming: &Naming,
+        pieces: Pieces,
+        others: u32,
+    ) -> Result<bool, DisputeError> {
+        let Some(named) = &naming.named else {
+            return Ok(false);
+        };
+        let (rpc, key, header) = (self.carrier.rpc(), self.carrier.key(), &naming.header);
+        let rent = rpc.rent(Demand::size()).await?;
+        let stake = bond(header.params.dispute_bond, fee(others), pieces.count);
+        let need = rent + stake + FEES;
+        let have = rpc.balance(&key).await?;
+        if have < need {
+            return Err(DisputeError::Poor { key, need, have });
+        }
+        let id = id(&header.hash(), &naming.model, &pieces);
+        let address = pda::demand(self.carrier.rollup(), &key, id);
+        let inline = make::open_demand(&key, id, header, pieces, named);
+        let wire = self.carrier.sender().wire().await?;
+        let budget = Budget {
+            units: UNITS,
+            unit_price: 1,
+            ..Budget::default()
+        };
+        let one = std::slice::from_ref(&inline);
+        let message = wire::message(wire, &key, one, &budget, Default::default());
+        let fits = message.is_ok_and(|message| wire::bytes_of(&message) <= wire.limit());
+        let instructions = match fits {
+            true => vec![inline],
+            false => {
+                // Writing to a vector cannot fail.
+                let bytes = borsh::to_vec(named).unwrap_or_default();
+                let told = |what: &'static str, buffer, sent: Sent| {
+                    self.tell(&address, header.number, what, Some(buffer), sent);
+                };
+                let buffer = self.carrier.buffer(id, &bytes, told).await?;
+                vec![
+                    make::open_demand_from_buffer(&key, id, header, pieces, &buffer),
+                    disputes::close_buffer(&key, &buffer),
+                ]
+            }
+        };
+        let order = Order::new("demand", self.carrier.signer(), instructions).units(UNITS);
+        let there = || async { Ok(rpc.account(&address).await?.is_some()) };
+        let sent = self.carrier.sender().send_unless(&order, there).await?;
+        self.tell(&address, header.number, "open_demand", None, sent);
+        Ok(true)
+    }
+
+    /// Sends what changes a demand's state, unless that has changed.
+    async fn send(
+        &self,
+        found: &Found,
+        what: &'static str,
+        instructions: Vec<Instruction>,
+    ) -> Result<bool, DisputeError> {
+        let rpc = self.carrier.rpc();
+        let order = Order::new(what, self.carrier.signer(), instructions).units(UNITS);
+        let over = found.demand.over;
+        let done = || async {
+            let now: Option<Demand> = rpc.anchor(&found.address, "demand").await?;
+            Ok(now.is_none_or(|now| now.over != over))
+        };
+        let sent = self.carrier.sender().send_unless(&order, done).await?;
+        self.tell(&found.address, found.demand.number, what, None, sent);
+        Ok(true)
+    }
+
+    fn tell(&self, demand: &Pubkey, batch: u64, what: &str, buffer: Option<Pubkey>, sent: Sent) {
+        let Sent::Landed(landed) = sent else {
+            return;
+        };
+        tracing::info!(%demand, batch, what, signature = %landed.signature, "a demand");
+        self.carrier.note(&Done {
+            dispute: *demand,
+            batch,
+            side: Side::Challenger,
+            what: what.into(),
+            buffer,
+            landed,
+        });
+    }
+}
+
+impl Collected {
+    fn has(&self, of: Blob, index: u64) -> bool {
+        match list(of) {
+            Ok(list) => self.leaves.contains_key(&(list as u8, index)),
+            Err(parameter) => self.chunks.contains_key(&(parameter, index)),
+        }
+    }
+
+    fn take(&mut self, of: Blob, index: u64, answer: Answer) {
+        match (list(of), answer) {
+            (Ok(list), Answer::Leaf { bytes, .. }) => {
+                self.leaves.insert((list as u8, index), bytes);
+            }
+            (Err(parameter), Answer::Chunk { bytes, .. }) => {
+                self.chunks.insert((parameter, index), bytes);
+            }
+            // No such answer is taken by L1.
+            _ => {}
+        }
+    }
+
+    /// All leaves, if they are here.
+    fn leaves(&self, header: &assay_ledger::ProgramHeader) -> Option<Leaves> {
+        let all = |list: List| -> Option<Vec<Vec<u8>>> {
+            let indices = 0..u64::from(header.count(list));
+            let leaves = indices.map(|index| self.leaves.get(&(list as u8, index)).cloned());
+            leaves.collect()
+        };
+        Some(Leaves {
+            inputs: all(List::Inputs)?,
+            parameters: all(List::Parameters)?,
+            operators: all(List::Operators)?,
+            outputs: all(List::Outputs)?,
+        })
+    }
+
+    /// The bytes of parameters of so many chunks each, if they are here.
+    fn parameters(&self, chunks: impl Iterator<Item = u64>) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for (parameter, count) in (0u32..).zip(chunks) {
+            for index in 0..count {
+                bytes.extend_from_slice(self.chunks.get(&(parameter, index))?);
+            }
+        }
+        Some(bytes)
+    }
+}
+
+/// The list that pieces are leaves of; or the parameter that they are chunks of.
+fn list(of: Blob) -> Result<List, u32> {
+    match of {
+        Blob::Inputs => Ok(List::Inputs),
+        Blob::Parameters => Ok(List::Parameters),
+        Blob::Operators => Ok(List::Operators),
+        Blob::Outputs => Ok(List::Outputs),
+        Blob::Chunks { parameter } => Err(parameter),
+    }
+}
+
+/// The model of which a demand asks for pieces.
+fn of(demand: &Demand) -> ModelKey {
+    let rules = demand.rules();
+    (rules.program.root(), rules.parameters_root)
+}
+
+/// Number of the demand for these pieces of a model that the batch of this hash names.
+fn id(batch: &Hash, model: &ModelKey, pieces: &Pieces) -> u64 {
+    // Writing to a vector cannot fail.
+    let pieces = borsh::to_vec(pieces).unwrap_or_default();
+    let hash = hashv(&[b"assay:demand:1", batch, &model.0, &model.1, &pieces]);
+    let [a, b, c, d, e, f, g, h, ..] = hash;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// Whether it is time to demand any of these.
+fn due(namings: &[Arc<Naming>], chain: &Chain, now: u64) -> bool {
+    namings.iter().any(|naming| {
+        let slot = chain.live(naming.header.number, &naming.header.hash());
+        slot.is_some_and(|slot| {
+            let due = Due::of(naming, slot);
+            (due.from..due.end).contains(&now)
+        })
+    })
+}
