@@ -12,7 +12,6 @@ use crate::replica::{Fetched, Outcome, Replica};
 use crate::store::Store;
 use crate::store::blobs::Blobs;
 use anyhow::{Context, Result, bail};
-use assay_client::batches;
 use backon::BackoffBuilder;
 use solana_signer::Signer;
 use std::sync::Arc;
@@ -94,7 +93,7 @@ async fn catch_up(
     let look = replica.look().await?;
     for posted in look.batches {
         let (header, rpc) = (posted.header, replica.rpc().clone());
-        let data = batches::data(&rpc, &posted).await;
+        let data = replica.data().read(&rpc, &posted).await;
         let data = data.map_err(ReplicaError::from)?;
         replica.read_inbox(&header).await?;
         let batch = Fetched { posted, data };

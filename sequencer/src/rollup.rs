@@ -59,6 +59,68 @@ pub fn defaults(window: Option<u64>) -> Result<Config, serde_json::Error> {
     })
 }
 
+/// Why a rollup cannot be created like this.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a rollup cannot have these parameters: {}", .0.join("; "))]
+pub struct BadConfig(pub Vec<String>);
+
+/// Checks that the settlement program takes a configuration, and says in words why it does not. The rules
+/// are the program's; here is what they mean.
+pub fn check(config: &Config) -> Result<(), BadConfig> {
+    if config.validate().is_ok() {
+        return Ok(());
+    }
+    let p = &config.params;
+    const LONGEST: u64 = u32::MAX as u64;
+    let rules = [
+        (
+            p.window >= 1 && p.window <= LONGEST,
+            format!(
+                "the window is {} slots, and must be from 1 to {LONGEST}",
+                p.window
+            ),
+        ),
+        (
+            p.clock >= 1 && p.clock <= LONGEST,
+            format!(
+                "the clock is {} slots, and must be from 1 to {LONGEST}",
+                p.clock
+            ),
+        ),
+        (
+            p.extension >= 1 && p.extension <= p.clock,
+            format!(
+                "the extension is {} slots, and must be from 1 to the clock, {}",
+                p.extension, p.clock
+            ),
+        ),
+        (p.dispute_bond >= 1, "the dispute bond is nothing".into()),
+        (p.bond_slice >= 1, "the bond's slice is nothing".into()),
+        (p.max_units >= 1, "a batch may use no work units".into()),
+        (p.model_delay >= 1, "the model delay is no batch".into()),
+        (
+            p.sequencer_share <= 10_000,
+            format!(
+                "the sequencer's share is {} basis points, and there are 10000",
+                p.sequencer_share
+            ),
+        ),
+        (
+            config.unbond_delay >= p.window,
+            format!(
+                "the unbonding delay is {} slots, and the window is {}",
+                config.unbond_delay, p.window
+            ),
+        ),
+    ];
+    let broken = rules.into_iter().filter(|(holds, _)| !holds);
+    let mut broken: Vec<String> = broken.map(|(_, rule)| rule).collect();
+    if broken.is_empty() {
+        broken.push("the settlement program refuses them".into());
+    }
+    Err(BadConfig(broken))
+}
+
 /// Why the rollup at an address is not taken for the one that was to be created.
 #[derive(Debug, thiserror::Error)]
 pub enum OtherRollup {
@@ -149,6 +211,38 @@ mod tests {
                 "{needed} {quarter}"
             );
         }
+    }
+
+    #[test]
+    fn what_the_program_refuses_is_said_in_words() {
+        let usual = defaults(None).unwrap();
+        assert_eq!(check(&usual), Ok(()));
+        let refused = |change: fn(&mut Config), word: &str| {
+            let mut config = usual;
+            change(&mut config);
+            let BadConfig(rules) = check(&config).unwrap_err();
+            let [rule] = &rules[..] else {
+                panic!("{rules:?}");
+            };
+            assert!(rule.contains(word), "{rule}");
+        };
+        refused(
+            |c| c.params.clock = 1_499,
+            "must be from 1 to the clock, 1499",
+        );
+        refused(|c| c.params.extension = 0, "the extension is 0 slots");
+        refused(
+            |c| c.params.clock = 1 << 32,
+            "the clock is 4294967296 slots",
+        );
+        refused(|c| c.params.dispute_bond = 0, "the dispute bond");
+        refused(|c| c.params.window = 0, "the window is 0 slots");
+        refused(|c| c.params.bond_slice = 0, "the bond's slice");
+        refused(|c| c.params.max_units = 0, "no work units");
+        refused(|c| c.params.model_delay = 0, "the model delay");
+        refused(|c| c.params.sequencer_share = 10_001, "10001 basis points");
+        refused(|c| c.unbond_delay = 1, "the unbonding delay is 1 slots");
+        refused(|c| c.inbox_batch = 0, "the settlement program refuses them");
     }
 
     #[test]

@@ -2,21 +2,23 @@
 
 use crate::api::{self, Api};
 use crate::config::Config;
-use crate::dispute::answers::Answers;
+use crate::dispute::answers::{Answers, work};
 use crate::dispute::carry::Carrier;
 use crate::dispute::cases::Own;
+use crate::dispute::demands::Demands;
 use crate::dispute::shelf::Shelf;
 use crate::dispute::{Driver, Listener};
 use crate::engine::EngineHandle;
 use crate::engine::backlog::Room;
 use crate::engine::rig::{self, Options, Rig};
-use crate::l1::L1;
 use crate::l1::error::L1Error;
 use crate::l1::follower::Follower;
 use crate::l1::poster::Poster;
 use crate::l1::posting::Posting;
+use crate::l1::{self, L1};
 use anyhow::{Context, Result, anyhow};
 use assay_client::inbox::Reader;
+use assay_client::rpc::TIMEOUT;
 use assay_dispute::Side;
 use assay_ledger::transition::Env;
 use solana_keypair::{EncodableKey, Keypair};
@@ -66,13 +68,15 @@ impl Service {
         key: Arc<Keypair>,
         posting: Posting,
     ) -> Result<Self> {
-        let l1 = L1::new(&config, key);
+        let l1 = L1::new(&config, key.clone(), TIMEOUT);
         let (info, heads) = l1.look().await.with_context(|| {
             format!(
                 "cannot read rollup {} from L1 at {}",
                 config.rollup, config.rpc_url
             )
         })?;
+        let slot = l1.rpc().slot_time().await;
+        let l1 = L1::new(&config, key, l1::timeout(&info.params, slot));
         let options = Options {
             env: Env {
                 rollup: info.rollup,
@@ -133,22 +137,18 @@ impl Service {
             poll: config.l1.poll(),
             posting: posting.clone(),
         };
-        let answers = {
-            let shelf = Arc::new(Shelf::new(rig.blobs.clone(), config.executor));
-            let done: Listener = Arc::new(|_| {});
-            let carrier = Carrier::new(l1.sender.clone(), l1.key.clone(), l1.rollup, done);
-            Answers {
-                driver: Driver::new(carrier, Side::Asserter),
-                blobs: rig.blobs.clone(),
-                cases: Own {
-                    store: rig.store.clone(),
-                    shelf,
-                    wire: l1.sender.wire().await?,
-                    posting,
-                },
-                metrics: rig.metrics.clone(),
-                poll: config.l1.poll(),
-            }
+        let shelf = Arc::new(Shelf::new(rig.blobs.clone(), config.executor));
+        let done: Listener = Arc::new(|_| {});
+        let carrier = Carrier::new(l1.sender.clone(), l1.key.clone(), l1.rollup, done);
+        let demands = Demands::new(carrier.clone(), shelf.clone());
+        let answers = Answers {
+            driver: Driver::new(carrier, Side::Asserter, rig.store.clone()),
+            cases: Own {
+                store: rig.store.clone(),
+                shelf,
+                wire: l1.sender.wire().await?,
+                posting,
+            },
         };
         let follower = Follower {
             l1,
@@ -158,7 +158,7 @@ impl Service {
             reader,
             poll: config.l1.poll(),
         };
-        Self::spawn(listener, api, rig, poster, follower, answers)
+        Self::spawn(listener, api, rig, poster, follower, (answers, demands))
     }
 
     fn spawn(
@@ -167,7 +167,7 @@ impl Service {
         rig: Rig,
         poster: Poster,
         follower: Follower,
-        answers: Answers,
+        (answers, demands): (Answers, Demands),
     ) -> Result<Self> {
         let address = listener.local_addr()?;
         tracing::info!(%address, executor = api.executor, "the sequencer serves");
@@ -194,7 +194,17 @@ impl Service {
             Ok(())
         });
         let token = stop.clone();
-        tasks.spawn(async move { answers.run(token).await.context("answering disputes") });
+        let (counted, poll) = (rig.metrics.clone(), follower.poll);
+        tasks.spawn(async move {
+            let answering = work(answers, counted, poll, token);
+            answering.await.context("answering disputes")
+        });
+        let token = stop.clone();
+        let counted = rig.metrics;
+        tasks.spawn(async move {
+            let answering = work(demands, counted, poll, token);
+            answering.await.context("answering demands")
+        });
         let token = stop.clone();
         tasks.spawn(async move { follow(poster.run(token).await, "posting batches") });
         let token = stop.clone();

@@ -34,6 +34,7 @@ impl Dev {
             .arg("--dir")
             .arg(dir)
             .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(dir.with_extension("log")).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -187,6 +188,74 @@ fn a_newcomer_deposits_deploys_infers_and_withdraws() {
             .unwrap()
             .is_empty()
     );
+    // The verifier beside it has done that batch again.
+    assert!(dev.values["verifier"].is_string());
+    let begun = std::time::Instant::now();
+    loop {
+        let log = std::fs::read_to_string(dir.join("net.log")).unwrap();
+        assert!(!log.contains("WRONG"), "{log}");
+        if log.contains("verifier: batch 1 is right") {
+            break;
+        }
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(90),
+            "{log}"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     dev.terminate();
     assert!(refused(dir, &["status"]).contains("127.0.0.1"));
+}
+
+/// What a rollup is created with: its defaults are in one file, and what the program would refuse is said
+/// before anything is sent.
+#[test]
+fn a_rollup_s_parameters_are_explained_and_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |words: &[&str]| {
+        let mut command = Command::new(ASSAY);
+        let output = command
+            .current_dir(dir.path())
+            .args(words)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.success(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let defaults = include_str!("../../migrations/rollup.json");
+    let defaults: Value = serde_json::from_str(defaults).unwrap();
+    let (_, help, _) = run(&["init", "--help"]);
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (flag, key) in [
+        ("--clock", "clock"),
+        ("--extension", "extension"),
+        ("--window", "window"),
+    ] {
+        let usual = format!("; {} if absent", defaults[key]);
+        let (_, after) = help.split_once(&format!("{flag} <SLOTS>")).unwrap();
+        assert!(
+            after.split(" --").next().unwrap().contains(&usual),
+            "{flag}: {help}"
+        );
+    }
+    assert!(help.contains("--dispute-bond <SOL>"), "{help}");
+
+    assert!(run(&["key", "new", "key.json"]).0);
+    let init = ["init", "7", "--key", "key.json"];
+    for (more, words) in [
+        (
+            &["--clock", "10"][..],
+            "the extension is 1500 slots, and must be from 1 to the clock, 10",
+        ),
+        (&["--extension", "0"], "the extension is 0 slots"),
+        (&["--dispute-bond", "0"], "the dispute bond is nothing"),
+        (&["--dispute-bond", "much"], "--dispute-bond"),
+    ] {
+        let (good, _, error) = run(&[&init[..], more].concat());
+        assert!(!good && error.contains(words), "{error}");
+    }
 }

@@ -5,7 +5,7 @@ use assay::dev::network::{
     LAMPORTS, bond, create_rollup, deploy_programs, dev_rollup, send_options,
 };
 use assay_client::accounts;
-use assay_client::batches::{self, Ahead, BatchError, Posted, Reader};
+use assay_client::batches::{Ahead, BatchError, Posted, Reader};
 use assay_client::deploy::airdrop;
 use assay_client::instructions::settlement as make;
 use assay_client::pda;
@@ -191,7 +191,7 @@ async fn headers_and_data_are_read_from_instructions_alone() {
     let posted = ahead.batches[0];
     assert_eq!((posted.header, posted.data), (first, usual));
     assert_eq!(posted.lamports, 5_000);
-    assert_eq!(batches::data(&world.rpc, &posted).await.unwrap(), data);
+    assert_eq!(reader.data().read(&world.rpc, &posted).await.unwrap(), data);
 
     // Batch 2 at an address of the poster's choice.
     let other = Arc::new(Keypair::new());
@@ -223,11 +223,14 @@ async fn headers_and_data_are_read_from_instructions_alone() {
     assert_eq!(ahead.common, 1);
     assert_eq!(hashes(&ahead.batches), [second.hash()]);
     let posted = ahead.batches[0];
-    assert_eq!(batches::data(&world.rpc, &posted).await.unwrap(), small);
+    assert_eq!(
+        reader.data().read(&world.rpc, &posted).await.unwrap(),
+        small
+    );
     // What is asked of the data is what the header says.
     let mut lie = posted;
     lie.header.data_root[0] ^= 1;
-    let read = batches::data(&world.rpc, &lie).await;
+    let read = reader.data().read(&world.rpc, &lie).await;
     assert!(matches!(read, Err(BatchError::Data { number: 2 })));
 
     // A new reader from the start, from the first post, and one that knows all, or other batches.

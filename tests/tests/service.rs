@@ -12,14 +12,22 @@ mod wire;
 mod api;
 #[path = "service/blind.rs"]
 mod blind;
+#[path = "service/challenged.rs"]
+mod challenged;
 #[path = "service/crash.rs"]
 mod crash;
 #[path = "service/demands.rs"]
 mod demands;
 #[path = "service/disk.rs"]
 mod disk;
+#[path = "service/dispute_cli.rs"]
+mod dispute_cli;
 #[path = "service/disputes.rs"]
 mod disputes;
+#[path = "service/legacy.rs"]
+mod legacy;
+#[path = "service/lost.rs"]
+mod lost;
 #[path = "service/outage.rs"]
 mod outage;
 #[path = "service/verifier.rs"]

@@ -5,27 +5,38 @@
 //! L1, or the header after it, names, and data when it has the header's data root. So a node that
 //! lies, or forgets, can delay the reader but not mislead it.
 //!
-//! Who names the accounts of a batch in transactions of his own makes a reader fetch those too. It
-//! costs him a fee for each, and the reader one call.
+//! Anybody can name the accounts of a batch in transactions of his own. L1 says in which slots the newest
+//! batches were posted, so whoever follows L1 fetches only what is in those. Of older batches and of the data
+//! it says no such thing: a stranger's transaction costs him a fee, and the reader one call. Nothing is fetched
+//! twice because of an error.
+
+mod data;
+
+pub use data::DataReader;
 
 use crate::history::{self, Call, Entry};
-use crate::pda;
 use crate::rpc::{Rpc, RpcError, Severity};
+use crate::{accounts, pda};
 use anchor_lang::Discriminator;
 use assay_ledger::Hash;
-use assay_ledger::data::{CHUNK, chunk_count, data_root};
 use assay_ledger::header::{Header, genesis_hash};
 use futures::{StreamExt, TryStreamExt};
 use settlement::header::BatchHeader;
-use settlement::instruction::{OpenData, PostBatch, WriteChunks};
+use settlement::instruction::PostBatch;
 use settlement::state::Chain;
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 use solana_transaction_status_client_types::EncodedConfirmedTransactionWithStatusMeta;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Transactions fetched at a time.
 const WIDTH: usize = 16;
+/// Transactions of a page after which is noted how far it was looked at.
+const PART: usize = 64;
+/// Pages that are looked at in one call, so that a node whose lists do not end cannot hold up its caller.
+const MOST_PAGES: usize = 50;
+/// Transactions that are listed and not given, of which is known.
+const MOST_LATE: usize = 10_000;
 
 /// A batch as it was posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,14 +102,64 @@ pub struct Ahead {
     pub batches: Vec<Posted>,
 }
 
-/// Reads a rollup's headers.
+/// Reads a rollup's headers. What it has looked at it does not look at again, whatever error comes between.
 #[derive(Clone, Debug)]
 pub struct Reader {
     rollup: Pubkey,
     /// Batches that were posted, by hash; those before the newest final one are forgotten.
     posts: HashMap<Hash, Posted>,
-    /// The newest transaction of the chain account that was looked at.
+    /// Nothing up to this transaction of the chain account is to be read.
+    base: Option<Signature>,
+    /// The newest one that was looked at.
+    newest: Option<Signature>,
+    /// What was not looked at between these two, the newest last.
+    gaps: Vec<Gap>,
+    /// Transactions that the node lists and did not give.
+    late: Vec<Entry>,
+    /// Those that it gave, where its list is read again.
+    given: HashSet<Signature>,
+    /// Slots of a window.
+    window: Option<u64>,
+    data: DataReader,
+}
+
+/// Transactions before the one and after the other.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    before: Option<Signature>,
     until: Option<Signature>,
+    /// Whether it begins with the newest of all, and none of it was looked at.
+    fresh: bool,
+}
+
+/// In which slots the newest batches were posted: those that L1 still has in its ring.
+#[derive(Debug, Default)]
+struct Slots {
+    known: HashSet<u64>,
+}
+
+impl Slots {
+    fn new(chain: &Chain, window: u64) -> Self {
+        // Places after the tip's are of batches that were reverted.
+        let kept = chain.slots.iter();
+        let kept = kept.filter(|slot| (1..=chain.tip_number).contains(&slot.number));
+        let posted = kept.map(|slot| slot.window_end.saturating_sub(window));
+        Self {
+            known: posted.collect(),
+        }
+    }
+
+    /// Whether a batch that L1 has was posted in this slot, as far as L1 says so: of older ones it does not.
+    fn may_be(&self, slot: u64) -> bool {
+        let oldest = self.known.iter().min();
+        self.known.contains(&slot) || oldest.is_none_or(|oldest| slot < *oldest)
+    }
+
+    /// Whether a slot is after all that L1 was asked about: what is in it may be a batch, later.
+    fn is_later(&self, slot: u64) -> bool {
+        let newest = self.known.iter().max();
+        newest.is_some_and(|newest| slot > *newest)
+    }
 }
 
 impl Reader {
@@ -107,8 +168,19 @@ impl Reader {
         Self {
             rollup,
             posts: HashMap::new(),
-            until,
+            base: until,
+            newest: until,
+            gaps: Vec::new(),
+            late: Vec::new(),
+            given: HashSet::new(),
+            window: None,
+            data: DataReader::default(),
         }
+    }
+
+    /// What reads the data of its batches.
+    pub fn data(&self) -> DataReader {
+        self.data.clone()
     }
 
     /// Compares L1's batches with the known ones: `known` gives the hash of the known batch with
@@ -131,15 +203,27 @@ impl Reader {
             number => (number, tip.hash),
         };
         let mut batches = Vec::new();
+        let mut pages = 0;
         while known(number) != Some(hash) {
             if number == 0 {
                 return Err(BatchError::Diverged { number: 1 });
             }
-            if !self.posts.contains_key(&hash) {
-                self.scan(rpc).await?;
-            }
-            let posted = self.posts.get(&hash);
-            let posted = posted.ok_or(BatchError::Missing { number })?;
+            let Some(posted) = self.posts.get(&hash) else {
+                if pages == 0 {
+                    self.begin(rpc).await?;
+                }
+                let slots = Slots::new(chain, self.window.unwrap_or(u64::MAX));
+                pages += 1;
+                if pages > MOST_PAGES {
+                    return Err(BatchError::Missing { number });
+                }
+                if !self.look(rpc, &slots).await? {
+                    // Perhaps it is listed late, behind what was listed before.
+                    self.newest = self.base;
+                    return Err(BatchError::Missing { number });
+                }
+                continue;
+            };
             batches.push(*posted);
             hash = posted.header.parent;
             number -= 1;
@@ -156,22 +240,89 @@ impl Reader {
 
     /// Forgets the batches up to `number`, which is final and known.
     pub fn forget(&mut self, number: u64) {
+        let mut all = self.posts.values();
+        if let Some(posted) = all.find(|posted| posted.header.number == number) {
+            self.base = Some(posted.signature);
+        }
         self.posts.retain(|_, posted| posted.header.number > number);
     }
 
-    /// Adds what was posted since the last time.
-    async fn scan(&mut self, rpc: &Rpc) -> Result<(), BatchError> {
+    /// Begins with what has come since the last time, and with what the node did not give then.
+    async fn begin(&mut self, rpc: &Rpc) -> Result<(), BatchError> {
+        if self.window.is_none() {
+            let rollup = accounts::rollup(rpc, &self.rollup).await?;
+            self.window = Some(rollup.config.params.window);
+        }
+        self.gaps.pop_if(|gap| gap.fresh);
+        self.gaps.push(Gap {
+            before: None,
+            until: self.newest,
+            fresh: true,
+        });
+        let late = std::mem::take(&mut self.late);
+        for (at, part) in (0..).step_by(PART).zip(late.chunks(PART)) {
+            if let Err(error) = self.take(rpc, part).await {
+                self.late.extend_from_slice(&late[at..]);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at a page of what is left. Whether there was one.
+    async fn look(&mut self, rpc: &Rpc, slots: &Slots) -> Result<bool, BatchError> {
         let chain = pda::chain(&self.rollup);
-        let entries = history::all(rpc, &chain, self.until).await?;
-        let newest = entries.first().map(|entry| entry.signature);
-        let succeeded = entries.into_iter().filter(|entry| !entry.failed);
-        let mut transactions = fetch(rpc, succeeded);
-        let mut complete = true;
+        let Some(gap) = self.gaps.last().copied() else {
+            return Ok(false);
+        };
+        let page = history::page(rpc, &chain, gap.before, gap.until).await?;
+        if page.is_empty() {
+            self.gaps.pop();
+            return Ok(true);
+        }
+        // What comes after all that L1 was asked about is looked at when L1 says more.
+        let newer = page.iter().take_while(|entry| slots.is_later(entry.slot));
+        let (newer, page) = page.split_at(newer.count());
+        self.pass(newer.last());
+        let mut first = page.first().filter(|_| gap.fresh);
+        for part in page.chunks(PART) {
+            let wanted = part.iter().filter(|entry| !entry.failed);
+            let wanted = wanted.filter(|entry| slots.may_be(entry.slot));
+            let wanted = wanted.filter(|entry| !self.given.contains(&entry.signature));
+            let wanted: Vec<Entry> = wanted.copied().collect();
+            self.take(rpc, &wanted).await?;
+            self.pass(part.last());
+            if let Some(first) = first.take() {
+                self.newest = Some(first.signature);
+                if let Some(gap) = self.gaps.last_mut() {
+                    gap.fresh = false;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The newest gap begins after this transaction.
+    fn pass(&mut self, entry: Option<&Entry>) {
+        if let (Some(gap), Some(entry)) = (self.gaps.last_mut(), entry) {
+            gap.before = Some(entry.signature);
+        }
+    }
+
+    /// Fetches transactions and adds what they posted.
+    async fn take(&mut self, rpc: &Rpc, entries: &[Entry]) -> Result<(), BatchError> {
+        let mut transactions = fetch(rpc, entries.iter().copied());
         while let Some((entry, transaction)) = transactions.try_next().await? {
             let Some(transaction) = transaction else {
-                complete = false;
+                if self.late.len() < MOST_LATE {
+                    self.late.push(entry);
+                }
                 continue;
             };
+            if self.given.len() >= history::MOST {
+                self.given.clear();
+            }
+            self.given.insert(entry.signature);
             for call in history::calls(&transaction) {
                 if let Some((header, data)) = post(&call, &self.rollup) {
                     let (lamports, bytes) = history::cost(&transaction);
@@ -183,12 +334,13 @@ impl Reader {
                         lamports,
                         bytes,
                     };
-                    self.posts.insert(header.hash(), posted);
+                    // Of two lives of the same batch the newer one counts.
+                    let known = self.posts.entry(header.hash()).or_insert(posted);
+                    if known.slot < posted.slot {
+                        *known = posted;
+                    }
                 }
             }
-        }
-        if complete && newest.is_some() {
-            self.until = newest;
         }
         Ok(())
     }
@@ -217,164 +369,4 @@ fn post(call: &Call, rollup: &Pubkey) -> Option<(Header, Pubkey)> {
     let arguments = call.data.strip_prefix(PostBatch::DISCRIMINATOR)?;
     let header: BatchHeader = borsh::from_slice(arguments).ok()?;
     Some((header.to_ledger().ok()?, call.account(4)))
-}
-
-/// The data of a batch.
-pub async fn data(rpc: &Rpc, posted: &Posted) -> Result<Vec<u8>, BatchError> {
-    let header = &posted.header;
-    let missing = BatchError::Data {
-        number: header.number,
-    };
-    let mut found = Chunks::new(posted.data, header.data_len);
-    // Backwards from the call that posted it: what was written last is what was sealed.
-    let Some(transaction) = rpc.transaction(&posted.signature).await? else {
-        return Err(missing);
-    };
-    let rollup = Pubkey::new_from_array(header.rollup);
-    let mut calls = history::calls(&transaction);
-    let posts = |call: &Call| post(call, &rollup).is_some_and(|(h, _)| h == *header);
-    calls.truncate(calls.iter().position(posts).unwrap_or(0));
-    found.add(&calls);
-    let mut before = posted.signature;
-    while !found.done() {
-        let entries = history::page(rpc, &posted.data, Some(before), None).await?;
-        let Some(last) = entries.last() else {
-            return Err(missing);
-        };
-        before = last.signature;
-        let succeeded = entries.into_iter().filter(|entry| !entry.failed);
-        let mut transactions = fetch(rpc, succeeded);
-        while let Some((_, transaction)) = transactions.try_next().await? {
-            let Some(transaction) = transaction else {
-                return Err(missing);
-            };
-            found.add(&history::calls(&transaction));
-            if found.done() {
-                break;
-            }
-        }
-    }
-    let data = found.bytes();
-    let whole = data.len() as u64 == u64::from(header.data_len);
-    match whole && data_root(&data) == header.data_root {
-        true => Ok(data),
-        false => Err(missing),
-    }
-}
-
-/// The chunks of a batch's data, found from the last that was written back to the first.
-struct Chunks {
-    account: Pubkey,
-    len: u64,
-    chunks: Vec<Option<Vec<u8>>>,
-    missing: usize,
-    /// The account's opening was met: there is nothing of this data before it.
-    opened: bool,
-}
-
-impl Chunks {
-    fn new(account: Pubkey, len: u32) -> Self {
-        let count = chunk_count(len) as usize;
-        Self {
-            account,
-            len: u64::from(len),
-            chunks: vec![None; count],
-            missing: count,
-            opened: false,
-        }
-    }
-
-    fn done(&self) -> bool {
-        self.missing == 0 || self.opened
-    }
-
-    /// Adds what these calls of a transaction wrote, unless it was overwritten later.
-    fn add(&mut self, calls: &[Call]) {
-        for call in calls.iter().rev() {
-            if self.done() || call.program != settlement::ID {
-                continue;
-            }
-            // The accounts of `open_data`: poster, rollup, data; of `write_chunks`: poster, data.
-            if call.data.starts_with(OpenData::DISCRIMINATOR) && call.account(2) == self.account {
-                self.opened = true;
-            }
-            if call.account(1) == self.account
-                && let Some(arguments) = call.data.strip_prefix(WriteChunks::DISCRIMINATOR)
-                && let Ok((first, bytes)) = borsh::from_slice::<(u32, Vec<u8>)>(arguments)
-            {
-                self.write(first, &bytes);
-            }
-        }
-    }
-
-    fn write(&mut self, first: u32, bytes: &[u8]) {
-        for (index, chunk) in (u64::from(first)..).zip(bytes.chunks(CHUNK)) {
-            let left = self.len.saturating_sub(index.saturating_mul(CHUNK as u64));
-            let place = usize::try_from(index).ok();
-            let place = place.and_then(|place| self.chunks.get_mut(place));
-            if let Some(place @ None) = place
-                && chunk.len() as u64 == left.min(CHUNK as u64)
-            {
-                *place = Some(chunk.to_vec());
-                self.missing -= 1;
-            }
-        }
-    }
-
-    /// The chunks that were found, one after the other.
-    fn bytes(self) -> Vec<u8> {
-        self.chunks.into_iter().flatten().flatten().collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn call(account: Pubkey, first: u32, bytes: &[u8]) -> Call {
-        let mut data = WriteChunks::DISCRIMINATOR.to_vec();
-        data.extend(borsh::to_vec(&(first, bytes.to_vec())).unwrap());
-        Call {
-            program: settlement::ID,
-            accounts: vec![Pubkey::new_from_array([9; 32]), account],
-            data,
-        }
-    }
-
-    fn open(account: Pubkey) -> Call {
-        let key = Pubkey::new_from_array([9; 32]);
-        Call {
-            program: settlement::ID,
-            accounts: vec![key, key, account],
-            data: OpenData::DISCRIMINATOR.to_vec(),
-        }
-    }
-
-    #[test]
-    fn the_last_that_was_written_counts_and_nothing_before_the_opening() {
-        let account = Pubkey::new_from_array([1; 32]);
-        let other = Pubkey::new_from_array([2; 32]);
-        let data: Vec<u8> = (0..2 * CHUNK + 5).map(|i| i as u8).collect();
-        let wrong = vec![7; 2 * CHUNK + 5];
-        let history = [
-            call(account, 2, &data[2 * CHUNK..]),
-            open(account),
-            call(account, 0, &wrong),
-            call(account, 2, &data[2 * CHUNK..]),
-            // Not a chunk's length; out of range; of another account.
-            call(account, 2, &wrong[..4]),
-            call(account, u32::MAX, &wrong),
-            call(other, 2, &wrong[2 * CHUNK..]),
-            open(other),
-            call(account, 0, &data[..2 * CHUNK]),
-        ];
-        let mut found = Chunks::new(account, data.len() as u32);
-        found.add(&history);
-        assert!(found.done() && !found.opened);
-        assert_eq!(found.bytes(), data);
-
-        let mut found = Chunks::new(account, data.len() as u32);
-        found.add(&history[..2]);
-        assert!(found.done() && found.missing == 3);
-    }
 }

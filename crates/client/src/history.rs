@@ -16,6 +16,9 @@ use solana_transaction_status_client_types::{
 /// Signatures that a node gives at a time.
 const PAGE: usize = 1_000;
 
+/// Signatures that [`all`] takes at most: a node's list may not end.
+pub const MOST: usize = 50_000;
+
 /// A transaction that named an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -76,7 +79,7 @@ pub async fn page(
     Ok(entries.collect())
 }
 
-/// All transactions that named `address` after `until`, newest first.
+/// All transactions that named `address` after `until`, newest first: [`MOST`] of them at most.
 pub async fn all(
     rpc: &Rpc,
     address: &Pubkey,
@@ -88,7 +91,8 @@ pub async fn all(
         let part = page(rpc, address, before, until).await?;
         let count = part.len();
         entries.extend(part);
-        if count < PAGE {
+        if count < PAGE || entries.len() >= MOST {
+            entries.truncate(MOST);
             return Ok(entries);
         }
     }

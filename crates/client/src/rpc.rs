@@ -120,6 +120,9 @@ pub struct Rpc {
     newest: Arc<AtomicU64>,
 }
 
+/// How long a call to a node may take, where nothing is in a hurry.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
+
 /// A blockhash to sign with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blockhash {
@@ -140,10 +143,14 @@ impl fmt::Debug for Rpc {
 impl Rpc {
     /// A node at `url`, read at commitment `confirmed`.
     pub fn new(url: impl Into<String>) -> Self {
+        Self::within(url, CommitmentConfig::confirmed(), TIMEOUT)
+    }
+
+    /// A node at `url`, read at this commitment, of which no call may take longer than `timeout`.
+    pub fn within(url: impl Into<String>, commitment: CommitmentConfig, timeout: Duration) -> Self {
+        let url = url.into();
         Self::with_client(RpcClient::new_with_timeout_and_commitment(
-            url.into(),
-            Duration::from_secs(20),
-            CommitmentConfig::confirmed(),
+            url, timeout, commitment,
         ))
     }
 
@@ -171,6 +178,19 @@ impl Rpc {
     /// The node's address.
     pub fn url(&self) -> String {
         self.client.url()
+    }
+
+    /// How long a slot is, by the node's newest sample; the usual 400 ms where it has none.
+    pub async fn slot_time(&self) -> Duration {
+        let samples = self.client.get_recent_performance_samples(Some(1)).await;
+        let sample = samples.ok().and_then(|samples| samples.into_iter().next());
+        match sample {
+            Some(s) if s.num_slots > 0 => {
+                let period = f64::from(s.sample_period_secs);
+                Duration::from_secs_f64(period / s.num_slots as f64)
+            }
+            _ => Duration::from_millis(400),
+        }
     }
 
     /// Runs `call` until it succeeds, fails for good, or patience ends.

@@ -5,11 +5,10 @@ use super::{Api, parse};
 use crate::engine::{Answer, Placed, admission};
 use crate::store::records::TxRecord;
 use assay_client::api::{
-    ErrorBody, Hash32, JsonAction, JsonRequest, MAX_BULK, OCTETS, Outcome, Stage, SubmitAnswer,
-    SubmitJson, TransactionView,
+    ErrorBody, Hash32, MAX_BULK, OCTETS, Outcome, Stage, SubmitAnswer, SubmitJson, TransactionView,
 };
 use assay_ledger::Hash;
-use assay_ledger::request::{Action, Request, SignedRequest};
+use assay_ledger::request::SignedRequest;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -110,45 +109,13 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Vec<SignedRequest>, ApiError
         "application/json" => {
             let json: SubmitJson = serde_json::from_slice(body)
                 .map_err(|e| ApiError::bad("body", format!("not a SubmitJson: {e}")))?;
-            Ok(json.requests.into_iter().map(from_json).collect())
+            Ok(json.requests.into_iter().map(SignedRequest::from).collect())
         }
         other => Err(ApiError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "media_type",
             format!("content type {other:?}: send {OCTETS} (borsh) or application/json"),
         )),
-    }
-}
-
-fn from_json(json: JsonRequest) -> SignedRequest {
-    SignedRequest {
-        request: Request {
-            rollup: json.rollup.0,
-            owner: json.owner.0,
-            mint: json.mint.0,
-            nonce: json.nonce,
-            action: match json.action {
-                JsonAction::Transfer { to, amount } => Action::Transfer { to: to.0, amount },
-                JsonAction::Withdraw { recipient, amount } => Action::Withdraw {
-                    recipient: recipient.0,
-                    amount,
-                },
-                JsonAction::Infer {
-                    model,
-                    program_root,
-                    price,
-                    version,
-                    input,
-                } => Action::Infer {
-                    model,
-                    program_root: program_root.0,
-                    price,
-                    version,
-                    input: input.0,
-                },
-            },
-        },
-        signature: json.signature.0,
     }
 }
 

@@ -16,9 +16,6 @@ use settlement::state::Chain;
 use solana_pubkey::Pubkey;
 use std::sync::Arc;
 
-/// Seconds of a slot where the node does not say how fast it is.
-const SLOT_SECONDS: f64 = 0.4;
-
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  assay dispute list\n  assay dispute list --mine --json\n  assay dispute show 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n  assay dispute time-out 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n  assay dispute claim-payout 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n\nA verifier with a keypair (assay verifier --keypair) opens disputes and plays them by itself, and a sequencer answers them by itself. time-out and claim-payout are what anybody, or a party, may do by hand."
@@ -81,7 +78,7 @@ impl Shared {
         Ok(Self {
             chain: accounts::chain(&rpc, &rollup).await?,
             now: rpc.slot().await?,
-            slot_seconds: slot_seconds(&rpc).await,
+            slot_seconds: rpc.slot_time().await.as_secs_f64(),
             rollup,
             rpc,
             context,
@@ -135,10 +132,14 @@ impl Shared {
 
     async fn claim_payout(&self, address: &str) -> Result<()> {
         let found = self.found(address).await?;
+        let key = self.context.wallet()?.address();
+        let side = found.side(&key);
+        let to = side.with_context(|| format!("{key} is on neither side of this dispute"))?;
+        let claim = Act::ClaimPayout { to };
         let moot = found.class(&self.chain, self.now) == Class::Moot;
         match moot && found.head.bond > 0 {
-            true => self.done(&found, &[Act::Resolve, Act::ClaimPayout]).await,
-            false => self.done(&found, &[Act::ClaimPayout]).await,
+            true => self.done(&found, &[Act::Resolve, claim]).await,
+            false => self.done(&found, &[claim]).await,
         }
     }
 
@@ -160,16 +161,6 @@ impl Shared {
         let sender = self.context.sender();
         let key = wallet.keypair().clone();
         Ok(Carrier::new(sender, key, self.rollup, Arc::new(|_| {})))
-    }
-}
-
-/// How long a slot is, by the node's newest sample.
-async fn slot_seconds(rpc: &Rpc) -> f64 {
-    let samples = rpc.client().get_recent_performance_samples(Some(1)).await;
-    let sample = samples.ok().and_then(|samples| samples.into_iter().next());
-    match sample {
-        Some(s) if s.num_slots > 0 => f64::from(s.sample_period_secs) / s.num_slots as f64,
-        _ => SLOT_SECONDS,
     }
 }
 

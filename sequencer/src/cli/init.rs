@@ -1,7 +1,7 @@
 //! `assay init`
 
 use super::Global;
-use super::context::{Context, parse_amount};
+use super::context::{Context, parse_amount, show_amount};
 use super::output::table;
 use crate::dev::network::{bond, create_rollup};
 use crate::rollup;
@@ -10,36 +10,37 @@ use assay_client::pda;
 use assay_client::wallet::Wallet;
 use clap::Args;
 use serde_json::json;
+use settlement::state::Config;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  assay init 7 --window 1512000 --bond 100\n  assay init 7 --no-rollup --bond 50 --key keys/sequencer.json --authority keys/authority.json\n\nThe rollup belongs to its authority, who also signs when a sequencer is bonded: until turns rotate, a\nsecond sequencer's batches would fork the first one's chain."
+    after_help = "Examples:\n  assay init 7 --window 1512000 --bond 100\n  assay init 7 --window 216000 --clock 54000 --extension 750 --dispute-bond 0.5\n  assay init 7 --no-rollup --bond 50 --key keys/sequencer.json --authority keys/authority.json\n\nThe rollup belongs to its authority, who also signs when a sequencer is bonded: until turns rotate, a\nsecond sequencer's batches would fork the first one's chain."
 )]
 pub struct Arguments {
     /// The rollup's number; its address is derived from it.
     id: u64,
-    /// Slots until a batch is final; a week, 1,512,000, if absent.
-    #[arg(long)]
+    #[arg(long, value_name = "SLOTS", help = usual("Slots until a batch is final", |c| c.params.window))]
     window: Option<u64>,
     /// Work units that a batch may use; if absent, so many that a verifier of 10^9 a second needs a
     /// quarter of the window for all batches that may be pending.
     #[arg(long)]
     max_units: Option<u64>,
-    /// Batches after which a deployed model is callable; 10 if absent.
-    #[arg(long)]
+    #[arg(long, value_name = "BATCHES", help = usual("Batches after which a deployed model is callable", |c| c.params.model_delay))]
     model_delay: Option<u64>,
-    /// The sequencer's share of each price, in basis points; 2,000 if absent.
-    #[arg(long)]
+    #[arg(long, value_name = "BASIS_POINTS", help = usual("The sequencer's share of each price, in basis points", |c| c.params.sequencer_share))]
     sequencer_share: Option<u16>,
-    /// SOL of the bond that each pending batch locks; 1 if absent.
-    #[arg(long)]
+    #[arg(long, value_name = "SOL", help = usual("SOL of the bond that each pending batch locks", |c| sol(c.params.bond_slice)))]
     bond_slice: Option<String>,
-    /// Slots after which a message from L1 is overdue; 4,500 if absent.
-    #[arg(long)]
+    #[arg(long, value_name = "SLOTS", help = usual("Slots that each side of a dispute has for all of its moves", |c| c.params.clock))]
+    clock: Option<u64>,
+    #[arg(long, value_name = "SLOTS", help = usual("Slots that a side of a dispute has at least for its next move, whatever is left of its clock", |c| c.params.extension))]
+    extension: Option<u64>,
+    #[arg(long, value_name = "SOL", help = usual("SOL that whoever opens a dispute puts up, and loses to the sequencer if it was wrong", |c| sol(c.params.dispute_bond)))]
+    dispute_bond: Option<String>,
+    #[arg(long, value_name = "SLOTS", help = usual("Slots after which a message from L1 is overdue", |c| c.inbox_grace))]
     inbox_grace: Option<u64>,
-    /// Lamports that a message costs; 5,000 if absent.
-    #[arg(long)]
+    #[arg(long, value_name = "LAMPORTS", help = usual("Lamports that a message costs", |c| c.inbox_fee_base))]
     inbox_fee: Option<u64>,
     /// Do not create the rollup: it is there.
     #[arg(long)]
@@ -50,6 +51,18 @@ pub struct Arguments {
     /// The key file of the rollup's authority, if it is not the wallet.
     #[arg(long, value_name = "FILE")]
     authority: Option<PathBuf>,
+}
+
+/// What a flag is for, and what holds without it.
+fn usual<T: std::fmt::Display>(text: &str, value: impl Fn(&Config) -> T) -> String {
+    match rollup::defaults(None) {
+        Ok(config) => format!("{text}; {} if absent", value(&config)),
+        Err(_) => text.into(),
+    }
+}
+
+fn sol(lamports: u64) -> String {
+    show_amount(lamports, 9)
 }
 
 impl Arguments {
@@ -67,13 +80,21 @@ impl Arguments {
         params.model_delay = self.model_delay.unwrap_or(params.model_delay);
         params.sequencer_share = self.sequencer_share.unwrap_or(params.sequencer_share);
         if let Some(sol) = &self.bond_slice {
-            params.bond_slice = parse_amount(sol, 9)?;
+            params.bond_slice = parse_amount(sol, 9).context("--bond-slice")?;
+        }
+        params.clock = self.clock.unwrap_or(params.clock);
+        params.extension = self.extension.unwrap_or(params.extension);
+        if let Some(sol) = &self.dispute_bond {
+            params.dispute_bond = parse_amount(sol, 9).context("--dispute-bond")?;
         }
         config.inbox_grace = self.inbox_grace.unwrap_or(config.inbox_grace);
         config.inbox_fee_base = self.inbox_fee.unwrap_or(config.inbox_fee_base);
         let rollup = match self.no_rollup {
             true => pda::rollup(self.id),
-            false => create_rollup(&sender, &authority, self.id, config).await?,
+            false => {
+                rollup::check(&config)?;
+                create_rollup(&sender, &authority, self.id, config).await?
+            }
         };
         if let Some(text) = &self.bond {
             let lamports = parse_amount(text, 9)?;

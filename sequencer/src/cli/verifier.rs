@@ -105,6 +105,9 @@ impl Arguments {
     }
 }
 
+/// Why a batch is wrong that is right otherwise.
+const MALFORMED: &str = "it deploys a malformed program";
+
 fn started(out: Output, verifier: &Verifier, rollup: Pubkey) -> Result<()> {
     let head = verifier.replica().head().number;
     let listen = verifier.address().map(|address| address.to_string());
@@ -122,76 +125,80 @@ fn started(out: Output, verifier: &Verifier, rollup: Pubkey) -> Result<()> {
 }
 
 fn tell(out: Output, event: &Event<'_>) -> Result<()> {
-    match event {
+    let value = match event {
         Event::Right(right, took) => {
             let header = &right.header;
-            let value = json!({
+            json!({
                 "event": "right", "batch": header.number, "hash": hex::encode(header.hash()),
                 "transactions": header.tx_count, "runs": right.runs, "again": right.again,
                 "seconds": took.as_secs_f64(),
-            });
-            out.result(&value, || {
-                format!(
-                    "batch {} is right: {} transactions, {} of {} runs done again, {:.2} s",
-                    header.number,
-                    header.tx_count,
-                    right.again,
-                    right.runs,
-                    took.as_secs_f64()
-                )
             })
         }
         Event::Wrong(wrong) => {
             let header = &wrong.batch.posted.header;
             let sequencer = Pubkey::new_from_array(header.sequencer).to_string();
-            let value = json!({
+            json!({
                 "event": "wrong", "batch": header.number, "hash": hex::encode(header.hash()),
                 "sequencer": sequencer, "why": wrong.why.to_string(),
-            });
-            out.result(&value, || {
-                format!(
-                    "batch {} of sequencer {sequencer} is WRONG: {}",
-                    header.number, wrong.why
-                )
             })
         }
         Event::Malformed(header) => {
             let sequencer = Pubkey::new_from_array(header.sequencer).to_string();
-            let why = "it deploys a malformed program";
-            let value = json!({
+            json!({
                 "event": "wrong", "batch": header.number, "hash": hex::encode(header.hash()),
-                "sequencer": sequencer, "why": why,
-            });
-            out.result(&value, || {
-                format!(
-                    "batch {} of sequencer {sequencer} is WRONG: {why}",
-                    header.number
-                )
+                "sequencer": sequencer, "why": MALFORMED,
             })
         }
         Event::Disputed(done) => {
             let landed = &done.landed;
-            let value = json!({
+            json!({
                 "event": "disputed", "dispute": done.dispute.to_string(), "batch": done.batch,
                 "what": done.what, "signature": landed.signature.to_string(), "slot": landed.slot,
                 "lamports": landed.lamports, "bytes": landed.bytes, "units": landed.units,
-            });
-            out.result(&value, || {
-                format!(
-                    "dispute {} over batch {}: {} ({} lamports, {} compute units)",
-                    done.dispute,
-                    done.batch,
-                    done.what,
-                    landed.lamports,
-                    landed.units.unwrap_or(0)
-                )
             })
         }
         Event::Reverted(count, head) => {
-            let value = json!({ "event": "reverted", "batches": count, "head": head });
-            out.result(&value, || {
-                format!("L1 has reverted {count} batches; the newest is {head}")
-            })
+            json!({ "event": "reverted", "batches": count, "head": head })
+        }
+    };
+    out.result(&value, || words(event))
+}
+
+/// What a verifier tells, for people.
+pub fn words(event: &Event<'_>) -> String {
+    match event {
+        Event::Right(right, took) => format!(
+            "batch {} is right: {} transactions, {} of {} runs done again, {:.2} s",
+            right.header.number,
+            right.header.tx_count,
+            right.again,
+            right.runs,
+            took.as_secs_f64()
+        ),
+        Event::Wrong(wrong) => {
+            let header = &wrong.batch.posted.header;
+            format!(
+                "batch {} of sequencer {} is WRONG: {}",
+                header.number,
+                Pubkey::new_from_array(header.sequencer),
+                wrong.why
+            )
+        }
+        Event::Malformed(header) => format!(
+            "batch {} of sequencer {} is WRONG: {MALFORMED}",
+            header.number,
+            Pubkey::new_from_array(header.sequencer),
+        ),
+        Event::Disputed(done) => format!(
+            "dispute {} over batch {}: {} ({} lamports, {} compute units)",
+            done.dispute,
+            done.batch,
+            done.what,
+            done.landed.lamports,
+            done.landed.units.unwrap_or(0)
+        ),
+        Event::Reverted(count, head) => {
+            format!("L1 has reverted {count} batches; the newest is {head}")
         }
     }
 }

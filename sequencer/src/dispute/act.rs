@@ -3,6 +3,7 @@
 use assay_client::disputes::{self, Found};
 use assay_client::instructions::disputes as make;
 use assay_client::pda;
+use assay_dispute::Side;
 use assay_dispute::game::{Dispute as Game, Move};
 use assay_dispute::prove::ProofKind;
 use assay_ledger::header::Header;
@@ -93,8 +94,11 @@ pub enum Act {
     TimeOut,
     /// Give it up: its batch is dead.
     Resolve,
-    /// Take what was won.
-    ClaimPayout,
+    /// Have a side paid what it may claim. Anybody may.
+    ClaimPayout {
+        /// Who is paid.
+        to: Side,
+    },
     /// Close its account.
     Close,
 }
@@ -116,7 +120,7 @@ impl Act {
             Self::Prove { .. } => "prove",
             Self::TimeOut => "time_out",
             Self::Resolve => "resolve",
-            Self::ClaimPayout => "claim_payout",
+            Self::ClaimPayout { .. } => "claim_payout",
             Self::Close => "close",
         }
     }
@@ -167,7 +171,13 @@ impl Act {
             ),
             Self::TimeOut => make::time_out(&rollup, dispute, &asserter),
             Self::Resolve => make::resolve(&rollup, dispute),
-            Self::ClaimPayout => make::claim_payout(dispute, key),
+            Self::ClaimPayout { to } => {
+                let recipient = match to {
+                    Side::Asserter => &asserter,
+                    Side::Challenger => &challenger,
+                };
+                make::claim_payout(dispute, recipient)
+            }
             Self::Close => make::close_dispute(dispute, &challenger),
         };
         (instruction, state)

@@ -2,6 +2,7 @@
 //! fits none goes through a buffer.
 
 use super::act::{Act, Table};
+use super::demands;
 use super::driver::{Done, Listener};
 use super::error::DisputeError;
 use assay_client::disputes::{self, Of};
@@ -179,9 +180,7 @@ impl Carrier {
                 now.state != table.state()
             }
             (Act::Resolve, Some(now)) => now.head.bond == 0,
-            (Act::ClaimPayout, Some(now)) => {
-                now.head.challenger_due == 0 && now.head.asserter_due == 0
-            }
+            (Act::ClaimPayout { to }, Some(now)) => now.due(*to) == 0,
             (Act::Close, Some(_)) => false,
         })
     }
@@ -268,6 +267,7 @@ impl Carrier {
             let found = disputes::find(self.rpc(), &self.rollup, of).await?;
             needed.extend(found.iter().map(|found| pda::buffer(&key, found.state)));
         }
+        needed.extend(demands::buffers(self).await?);
         let mut clean = true;
         for buffer in buffers {
             if needed.contains(&buffer) {

@@ -4,6 +4,9 @@ use super::act::{Act, Table};
 use super::carry::Carrier;
 use super::cases::{Cases, Player};
 use super::error::DisputeError;
+use super::sending::{Sending, TOGETHER, Trouble};
+use crate::store::Store;
+use crate::store::disputed::Life;
 use assay_client::accounts;
 use assay_client::disputes::{self, Found, Of};
 use assay_client::rpc::Rpc;
@@ -13,14 +16,11 @@ use assay_dispute::game::{Class, Dispute as Game};
 use assay_dispute::player::Next;
 use assay_ledger::Hash;
 use assay_ledger::header::Header;
-use futures::StreamExt;
 use settlement::state::{Chain, Dispute};
 use solana_pubkey::Pubkey;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Disputes in which something is sent at a time.
-const WIDTH: usize = 16;
 /// Lamports for the fees of a dispute and the rent of its buffers, kept free when one is opened.
 const FEES: u64 = 100_000_000;
 
@@ -48,11 +48,15 @@ pub type Listener = Arc<dyn Fn(&Done) + Send + Sync>;
 pub struct Driver {
     carrier: Carrier,
     side: Side,
-    /// By the hash of their batches' headers.
+    store: Arc<Store>,
+    /// By the hash of their batches' headers: those of disputes that are not decided.
     players: HashMap<Hash, Player>,
-    /// Batches over which a player had nothing to say in its own turn: no dispute is opened over them
-    /// again.
-    speechless: HashSet<Hash>,
+    /// What is under way, by the accounts of the disputes, and by the batches over which they are opened.
+    sending: Sending,
+    /// Batches over which no dispute is opened any more: there is nothing to prove, or it was lost.
+    given_up: HashSet<Hash>,
+    /// Batches of which the store knows that they were disputed.
+    noted: HashSet<Life>,
     /// Whether there may be something to do, whatever the chain says: at first, and while a dispute is not
     /// closed.
     busy: bool,
@@ -67,22 +71,26 @@ struct Look {
     found: Vec<Found>,
 }
 
+/// Something that may be to be done.
+enum Item<'a> {
+    Dispute(&'a Found),
+    Opening(&'a Header),
+}
+
 impl Driver {
-    /// Plays the disputes of the carrier's key on this side.
-    pub fn new(carrier: Carrier, side: Side) -> Self {
+    /// Plays the disputes of the carrier's key on this side; `store` remembers which it has opened.
+    pub fn new(carrier: Carrier, side: Side, store: Arc<Store>) -> Self {
         Self {
             carrier,
             side,
+            store,
             players: HashMap::new(),
-            speechless: HashSet::new(),
+            sending: Sending::default(),
+            given_up: HashSet::new(),
+            noted: HashSet::new(),
             busy: true,
             clean: false,
         }
-    }
-
-    /// What carries its moves.
-    pub fn carrier(&self) -> &Carrier {
-        &self.carrier
     }
 
     /// Whether there may be something left to do, as of the last step.
@@ -90,8 +98,19 @@ impl Driver {
         self.busy
     }
 
-    /// Looks at the key's disputes and does in each what is to be done; and opens one over each `wrong`
-    /// batch over which it has none. Whether something was done, so that there may be more at once.
+    /// Whether no dispute is opened over the batch of this hash any more.
+    pub fn has_given_up(&self, hash: &Hash) -> bool {
+        self.given_up.contains(hash)
+    }
+
+    /// What fails for the longest time.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.sending.oldest()
+    }
+
+    /// Looks at the key's disputes and does in each what is to be done, that with the nearest deadline first;
+    /// and opens one over each `wrong` batch over which it has none. What was sent may be under way
+    /// afterwards. Whether there may be more to do at once.
     pub async fn step(
         &mut self,
         cases: &impl Cases,
@@ -100,50 +119,68 @@ impl Driver {
         let Some(look) = self.look(wrong).await? else {
             return Ok(false);
         };
-        let mut trouble = None;
-        let mut todo: Vec<(Table, Vec<Act>)> = Vec::new();
-        for found in &look.found {
-            let acts = tokio::task::block_in_place(|| self.acts(found, &look, cases));
-            match acts {
-                Ok(acts) => todo.push((found.into(), acts)),
-                Err(error) => {
-                    tracing::error!(%error, dispute = %found.address, "a dispute cannot be played");
-                    trouble.get_or_insert(error);
+        for item in self.in_order(&look, wrong) {
+            let (name, ready) = match item {
+                Item::Dispute(found) => {
+                    let name = found.address.to_bytes();
+                    if !self.sending.is_free(&name) {
+                        continue;
+                    }
+                    let acts = tokio::task::block_in_place(|| self.acts(found, &look, cases));
+                    (name, acts.map(|acts| Some((found.into(), acts))))
                 }
+                Item::Opening(header) => {
+                    let name = header.hash();
+                    if !self.sending.is_free(&name) {
+                        continue;
+                    }
+                    (name, self.opening(header, &look, cases).await)
+                }
+            };
+            match ready {
+                Ok(Some((table, acts))) if !acts.is_empty() => self.send(name, table, acts).await?,
+                Ok(_) => {}
+                Err(error) => self.sending.failed(name, error)?,
             }
         }
-        for header in wrong {
-            match self.opening(header, &look, cases).await {
-                Ok(opening) => todo.extend(opening),
-                Err(error) => {
-                    trouble.get_or_insert(error);
-                }
-            }
-        }
-        todo.retain(|(_, acts)| !acts.is_empty());
-        let any = !todo.is_empty();
-        if any {
+        if !self.sending.is_empty() {
             self.busy = true;
+            self.clean = false;
+            self.sending.some(TOGETHER).await?;
+            return Ok(true);
         }
-        let (carrier, side) = (&self.carrier, self.side);
-        let mut carried = futures::stream::iter(todo)
-            .map(|(table, acts)| async move { carrier.carry(&table, side, &acts).await })
-            .buffer_unordered(WIDTH);
-        while let Some(result) = carried.next().await {
-            if let Err(error) = result {
-                tracing::warn!(%error, "a step of a dispute: looking again");
-                self.clean = false;
-                trouble.get_or_insert(error);
-            }
-        }
-        drop(carried);
         if !self.clean {
             self.clean = self.carrier.sweep().await?;
         }
-        match trouble {
-            Some(error) => Err(error),
-            None => Ok(any),
-        }
+        Ok(false)
+    }
+
+    /// What may be to be done: first what takes no thought, then by deadline.
+    fn in_order<'a>(&self, look: &'a Look, wrong: &'a [Header]) -> Vec<Item<'a>> {
+        let disputes = look.found.iter().map(|found| {
+            let deadline = match found.class(&look.chain, look.now) {
+                Class::Turn(turn, deadline) if turn == self.side => deadline,
+                _ => 0,
+            };
+            (deadline, Item::Dispute(found))
+        });
+        let openings = wrong.iter().map(|header| {
+            let slot = look.chain.live(header.number, &header.hash());
+            (
+                slot.map_or(0, |slot| slot.window_end),
+                Item::Opening(header),
+            )
+        });
+        let mut all: Vec<_> = disputes.chain(openings).collect();
+        all.sort_by_key(|(deadline, _)| *deadline);
+        all.into_iter().map(|(_, item)| item).collect()
+    }
+
+    async fn send(&mut self, name: Hash, table: Table, acts: Vec<Act>) -> Result<(), DisputeError> {
+        let (carrier, side) = (self.carrier.clone(), self.side);
+        let names = vec![name, table.address.to_bytes()];
+        let carried = async move { carrier.carry(&table, side, &acts).await };
+        self.sending.start(names, carried).await
     }
 
     /// What L1 says; `None` if there is nothing to do for sure.
@@ -160,16 +197,55 @@ impl Driver {
             Side::Asserter => Of::Asserter(key),
         };
         let found = disputes::find(rpc, rollup, of).await?;
+        // After the disputes: one that was won and closed must not look like one that was lost.
+        let chain = accounts::chain(rpc, rollup).await?;
         let now = rpc.slot().await?;
-        self.busy = found.iter().any(|found| match self.side {
-            Side::Challenger => true,
-            // Closing is the challenger's.
-            Side::Asserter => !found.head.is_settled(),
+        let look = Look { chain, now, found };
+        if self.side == Side::Challenger {
+            self.note(&look)?;
+        }
+        self.busy = look.found.iter().any(|found| self.has_to_do(found));
+        let (found, live) = (&look.found, &look.chain);
+        let open = found.iter().filter(|f| f.head.bond > 0 && f.live(live));
+        let mut played: HashSet<Hash> = open.map(|f| f.head.hash).collect();
+        played.extend(wrong.iter().map(Header::hash));
+        self.players.retain(|hash, _| played.contains(hash));
+        self.given_up.retain(|hash| played.contains(hash));
+        self.sending.retain(|name| {
+            let mut addresses = found.iter().map(|found| found.address);
+            played.contains(name) || addresses.any(|address| address.as_array() == name)
         });
-        let mut batches: HashSet<Hash> = found.iter().map(|f| f.head.hash).collect();
-        batches.extend(wrong.iter().map(Header::hash));
-        self.players.retain(|hash, _| batches.contains(hash));
-        Ok(Some(Look { chain, now, found }))
+        Ok(Some(look))
+    }
+
+    /// Whether a dispute has still to be seen to.
+    fn has_to_do(&self, found: &Found) -> bool {
+        match self.side {
+            // Closing is the challenger's, but where the other side cannot be paid it has to wait.
+            Side::Challenger => {
+                let waits = found.head.bond == 0 && found.head.challenger_due == 0;
+                let failed = self.sending.trouble(found.address.as_array()).is_some();
+                !(waits && failed)
+            }
+            Side::Asserter => !found.head.is_settled(),
+        }
+    }
+
+    /// Has the store remember which batches the key disputes.
+    fn note(&mut self, look: &Look) -> Result<(), DisputeError> {
+        for found in look.found.iter().filter(|found| found.live(&look.chain)) {
+            let batch = Life {
+                number: found.head.number,
+                hash: found.head.hash,
+                life: found.head.life,
+            };
+            if !self.noted.contains(&batch) {
+                let key = self.carrier.key();
+                self.store.note_disputed(&batch, key.as_array())?;
+                self.noted.insert(batch);
+            }
+        }
+        Ok(())
     }
 
     /// What is to be done in a dispute, in this order, up to the next move of the other side.
@@ -183,7 +259,7 @@ impl Driver {
         match found.class(&look.chain, look.now) {
             Class::Over(_) => return Ok(self.settle(found)),
             Class::Moot if self.side == Side::Challenger && found.head.bond > 0 => {
-                return Ok(vec![Act::Resolve, Act::ClaimPayout, Act::Close]);
+                return Ok(self.won(Act::Resolve));
             }
             Class::Moot => return Ok(self.settle(found)),
             Class::Expired(late) if late == self.side => return Ok(Vec::new()),
@@ -192,7 +268,7 @@ impl Driver {
             Class::Turn(..) => {}
         }
         let acts = self.turn(&found.game, live, look.now, cases)?;
-        if acts.is_empty() && self.speechless.insert(found.head.hash) {
+        if acts.is_empty() && self.given_up.insert(found.head.hash) {
             tracing::error!(
                 dispute = %found.address,
                 batch = found.head.number,
@@ -242,31 +318,33 @@ impl Driver {
 
     /// What ends a dispute in one's favour, and what is done then.
     fn won(&self, end: Act) -> Vec<Act> {
+        let claim = Act::ClaimPayout { to: self.side };
         match self.side {
-            Side::Challenger => vec![end, Act::ClaimPayout, Act::Close],
-            Side::Asserter => vec![end, Act::ClaimPayout],
+            Side::Challenger => vec![end, claim, Act::Close],
+            Side::Asserter => vec![end, claim],
         }
     }
 
     /// What is left to do in a dispute that is decided.
     fn settle(&self, found: &Found) -> Vec<Act> {
-        let head = &found.head;
-        let (due, others) = match self.side {
-            Side::Challenger => (head.challenger_due, head.asserter_due),
-            Side::Asserter => (head.asserter_due, head.challenger_due),
-        };
+        let other = self.side.other();
         let mut acts = Vec::new();
-        if due > 0 {
-            acts.push(Act::ClaimPayout);
+        if found.due(self.side) > 0 {
+            acts.push(Act::ClaimPayout { to: self.side });
         }
-        // The rent is the challenger's, so closing is.
-        if self.side == Side::Challenger && head.bond == 0 && others == 0 {
-            acts.push(Act::Close);
+        // The rent is the challenger's, so closing is. The other side may never take what it has won; but
+        // if it cannot be paid, that must not stand in the way of what is one's own.
+        if self.side == Side::Challenger && found.head.bond == 0 {
+            match (acts.is_empty(), found.due(other) > 0) {
+                (true, true) => acts.extend([Act::ClaimPayout { to: other }, Act::Close]),
+                (false, true) => {}
+                (_, false) => acts.push(Act::Close),
+            }
         }
         acts
     }
 
-    /// What opens a dispute over a wrong batch, unless one is open or there is nothing to prove.
+    /// What opens a dispute over a wrong batch, unless there is or was one, or there is nothing to prove.
     async fn opening(
         &mut self,
         header: &Header,
@@ -274,11 +352,10 @@ impl Driver {
         cases: &impl Cases,
     ) -> Result<Option<(Table, Vec<Act>)>, DisputeError> {
         let (hash, key) = (header.hash(), self.carrier.key());
-        let open = look
-            .found
-            .iter()
+        let mut all = look.found.iter();
+        let open = all
             .any(|found| found.head.hash == hash && found.head.bond > 0 && found.live(&look.chain));
-        if open || self.speechless.contains(&hash) {
+        if open || self.given_up.contains(&hash) {
             return Ok(None);
         }
         let Some(slot) = look.chain.live(header.number, &hash) else {
@@ -288,6 +365,20 @@ impl Driver {
             return Err(DisputeError::TooLate {
                 batch: header.number,
             });
+        }
+        let batch = Life {
+            number: header.number,
+            hash,
+            life: slot.life,
+        };
+        if self.store.disputed(&batch, key.as_array())? {
+            self.given_up.insert(hash);
+            let batch = header.number;
+            tracing::error!(
+                batch,
+                "the dispute over this batch was lost: it is not opened again with this key"
+            );
+            return Ok(None);
         }
         // An account that is not closed yet is in the way of its own number only.
         let taken: HashSet<u64> = look.found.iter().map(|found| found.head.id).collect();
@@ -301,7 +392,7 @@ impl Driver {
         let table = Table::new(header, &key, id);
         let turn = tokio::task::block_in_place(|| self.turn(table.game(), true, 0, cases))?;
         if turn.is_empty() {
-            self.speechless.insert(hash);
+            self.given_up.insert(hash);
             return Err(DisputeError::Nothing {
                 batch: header.number,
             });

@@ -50,6 +50,9 @@ pub enum DisputeError {
     /// Something has more bytes than a transaction, and cannot go through a buffer.
     #[error("{0} does not fit a transaction")]
     TooLong(&'static str),
+    /// What was being sent came to an end by itself.
+    #[error("what was being sent ended: {0}")]
+    Ended(String),
     /// Not enough lamports.
     #[error(
         "this takes {need} lamports (a bond, rent and fees), the key {key} has {have}: fund it"
@@ -82,6 +85,7 @@ impl DisputeError {
             | Self::TooLate { .. }
             | Self::Nothing { .. }
             | Self::TooLong(_)
+            | Self::Ended(_)
             | Self::Poor { .. } => Severity::Reset,
         }
     }

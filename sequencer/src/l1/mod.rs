@@ -19,14 +19,13 @@ pub mod room;
 
 use crate::config::Config;
 use assay_client::accounts;
-use assay_client::rpc::Rpc;
+use assay_client::rpc::{Rpc, TIMEOUT};
 use assay_client::sender::{Options, Sender};
 use assay_client::wire::Wire;
 use assay_ledger::Key;
 use assay_ledger::header::Params;
 use error::L1Error;
 use settlement::state::{Chain, Rollup};
-use solana_client::nonblocking::rpc_client::RpcClient;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
@@ -72,14 +71,18 @@ pub struct L1 {
     pub rollup: Pubkey,
 }
 
+/// How long a call to a node may take at most, with slots of this length: half of the time that a side of a
+/// dispute has for a move, so that a node that never answers costs no dispute.
+pub fn timeout(params: &Params, slot: Duration) -> Duration {
+    const SHORTEST: Duration = Duration::from_secs(2);
+    let slots = u32::try_from(params.extension).unwrap_or(u32::MAX);
+    (slot.saturating_mul(slots) / 2).clamp(SHORTEST, TIMEOUT)
+}
+
 impl L1 {
-    /// The way that `config` describes. Nothing is asked yet.
-    pub fn new(config: &Config, key: Arc<Keypair>) -> Self {
-        let client = RpcClient::new_with_timeout_and_commitment(
-            config.rpc_url.clone(),
-            Duration::from_secs(20),
-            config.l1.commitment.into(),
-        );
+    /// The way that `config` describes, on which no call takes longer than `timeout`. Nothing is asked yet.
+    pub fn new(config: &Config, key: Arc<Keypair>, timeout: Duration) -> Self {
+        let rpc = Rpc::within(&config.rpc_url, config.l1.commitment.into(), timeout);
         let options = Options {
             unit_price: config.l1.priority_fee,
             max_unit_price: config.l1.max_priority_fee.max(config.l1.priority_fee),
@@ -87,7 +90,7 @@ impl L1 {
             ..Options::default()
         };
         Self {
-            sender: Sender::new(Rpc::with_client(client), options),
+            sender: Sender::new(rpc, options),
             key,
             rollup: Pubkey::new_from_array(config.rollup.0),
         }
@@ -128,5 +131,23 @@ impl L1 {
                 inbox: rollup.inbox_count,
             },
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_ends_before_the_time_for_a_move() {
+        let usual: Params = crate::rollup::defaults(None).unwrap().params.into();
+        let slot = Duration::from_millis(400);
+        assert_eq!(timeout(&usual, slot), TIMEOUT);
+        let short = Params {
+            extension: 20,
+            ..usual
+        };
+        assert_eq!(timeout(&short, slot), Duration::from_secs(4));
+        assert_eq!(timeout(&short, slot / 8), Duration::from_secs(2));
     }
 }

@@ -179,6 +179,11 @@ impl Replica {
         &self.store
     }
 
+    /// What reads the data of batches.
+    pub fn data(&self) -> batches::DataReader {
+        self.batches.data()
+    }
+
     /// Looks at L1: takes back what L1 has reverted, and says what is new.
     pub async fn look(&mut self) -> Result<Look, ReplicaError> {
         let chain = accounts::chain(&self.rpc, &self.rollup).await?;

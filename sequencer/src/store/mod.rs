@@ -11,6 +11,7 @@
 
 pub mod blobs;
 pub mod commit;
+pub mod disputed;
 pub mod leaves;
 pub mod quota;
 pub mod read;

@@ -39,6 +39,11 @@ pub const UNDO_MODELS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new
 pub const NAMED: TableDefinition<(u64, &[u8; 32]), ()> = TableDefinition::new("named blobs");
 /// Inbox index -> message. Those that batches which are not final have consumed.
 pub const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages");
+/// Batch, its hash, its life on L1, challenger -> that this challenger has disputed it. For the batches
+/// that are not final: a dispute that was lost is not opened again.
+pub const DISPUTED: TableDefinition<Disputed<'_>, ()> = TableDefinition::new("disputed");
+/// A key of it.
+pub type Disputed<'a> = (u64, &'a [u8; 32], u32, &'a [u8; 32]);
 
 /// Makes the tables that are not there.
 pub fn create_all(tx: &WriteTransaction) -> Result<(), StoreError> {
@@ -58,5 +63,6 @@ pub fn create_all(tx: &WriteTransaction) -> Result<(), StoreError> {
     tx.open_table(UNDO_MODELS)?;
     tx.open_table(NAMED)?;
     tx.open_table(MESSAGES)?;
+    tx.open_table(DISPUTED)?;
     Ok(())
 }

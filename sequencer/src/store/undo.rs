@@ -22,6 +22,7 @@ impl Store {
             named.retain_in(..=(batch, &[u8::MAX; 32]), |_, ()| false)?;
             let mut messages = tx.open_table(tables::MESSAGES)?;
             messages.retain_in(..cursor, |_, _| false)?;
+            super::disputed::forget(&tx, batch)?;
         }
         tx.commit()?;
         Ok(())

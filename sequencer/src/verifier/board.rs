@@ -4,9 +4,11 @@ use super::Standing;
 use crate::replica::Wrong;
 use crate::replica::fetch::Lacking;
 use crate::replica::naming::Naming;
+use assay_ledger::Hash;
 use assay_ledger::header::Header;
 use assay_ledger::store::FullState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// A wrong batch, and the state after its parent, to which the messages that it consumes have been added.
@@ -41,8 +43,10 @@ struct Inner {
     malformed: Vec<Header>,
     /// Why a model is not here.
     models: Vec<String>,
-    /// What is amiss with what is done about it.
-    trouble: Option<String>,
+    /// What is amiss with what is done about it, and since when something is.
+    trouble: Option<(String, Instant)>,
+    /// Batches, by hash, about which nothing more is done.
+    given_up: Vec<Hash>,
     /// Whether a dispute or a demand is open; nothing before the first look.
     engaged: Option<bool>,
 }
@@ -144,8 +148,26 @@ impl Board {
 
     /// Something is amiss with what is done about what was found, or nothing is any more.
     pub fn trouble(&self, trouble: Option<String>) {
-        self.inner().trouble = trouble;
+        let mut inner = self.inner();
+        let since = inner.trouble.as_ref().map(|(_, since)| *since);
+        let since = since.unwrap_or_else(Instant::now);
+        inner.trouble = trouble.map(|trouble| (trouble, since));
+        drop(inner);
         self.show(|_| {});
+    }
+
+    /// What has been amiss with it for longer than `patience`, while no dispute and no demand is open.
+    pub fn stuck(&self, patience: Duration) -> Option<String> {
+        let inner = self.inner();
+        let (trouble, since) = inner.trouble.as_ref()?;
+        let idle = inner.engaged != Some(true);
+        (idle && since.elapsed() > patience).then(|| trouble.clone())
+    }
+
+    /// About the batches of these hashes nothing more is done: disputes over them were lost, or there is nothing
+    /// to prove.
+    pub fn give_up(&self, hashes: Vec<Hash>) {
+        self.inner().given_up = hashes;
     }
 
     /// The batches that are to be disputed.
@@ -162,7 +184,10 @@ impl Board {
 
     /// Whether something is to be done for sure.
     pub fn is_engaged(&self) -> bool {
-        self.inner().engaged == Some(true) || !self.accused().is_empty()
+        let accused = self.accused();
+        let inner = self.inner();
+        let mut accused = accused.iter().map(Header::hash);
+        inner.engaged == Some(true) || accused.any(|hash| !inner.given_up.contains(&hash))
     }
 
     /// Whether a dispute or a demand is open, if that is known.
@@ -176,7 +201,8 @@ impl Board {
         let wrong = inner.wrong.as_ref().map(|found| found.header().number);
         let malformed = inner.malformed.iter().map(|header| header.number);
         let wrong = wrong.into_iter().chain(malformed).min();
-        let lacks: Vec<_> = inner.models.iter().chain(&inner.trouble).cloned().collect();
+        let trouble = inner.trouble.iter().map(|(trouble, _)| trouble);
+        let lacks: Vec<_> = inner.models.iter().chain(trouble).cloned().collect();
         drop(inner);
         self.standing.send_if_modified(|standing| {
             let before = standing.clone();

@@ -11,6 +11,7 @@ use crate::dispute::shelf::Shelf;
 use crate::replica::runs::Models;
 use crate::store::Store;
 use assay_dispute::Side;
+use assay_ledger::header::Header;
 use backon::BackoffBuilder;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +38,7 @@ impl Defence {
     ) -> Self {
         Self {
             demands: Demands::new(carrier.clone(), models.blobs().clone()),
-            driver: Driver::new(carrier, Side::Challenger),
+            driver: Driver::new(carrier, Side::Challenger, store.clone()),
             store,
             models,
             shelf,
@@ -63,7 +64,9 @@ impl Defence {
             let wait = match did {
                 Ok(more) => {
                     backoff = policy.build();
-                    self.board.trouble(None);
+                    let trouble = self.driver.trouble();
+                    self.board
+                        .trouble(trouble.map(|trouble| trouble.error.to_string()));
                     match more {
                         true => Duration::ZERO,
                         false => poll,
@@ -94,6 +97,9 @@ impl Defence {
             shelf: self.shelf.clone(),
         };
         let played = self.driver.step(&cases, &accused).await;
+        let accused = accused.iter().map(Header::hash);
+        let given_up = accused.filter(|hash| self.driver.has_given_up(hash));
+        self.board.give_up(given_up.collect());
         // What is amiss with one is not in the way of the other.
         let demanded = self.demands.step(&self.board.namings()).await;
         let (more, asked) = (played?, demanded?);

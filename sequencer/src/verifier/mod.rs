@@ -17,7 +17,7 @@ pub mod metrics;
 use crate::dispute::Done;
 use crate::dispute::carry::Carrier;
 use crate::dispute::shelf::Shelf;
-use crate::l1::error::Severity;
+use crate::l1::{self, error::Severity};
 use crate::replica::error::ReplicaError;
 use crate::replica::fetch::Fetcher;
 use crate::replica::mirrors::Mirrors;
@@ -26,7 +26,7 @@ use crate::replica::{AHEAD, Fetched, Outcome, Replica, Right, Wrong};
 use crate::store::Store;
 use crate::store::blobs::Blobs;
 use anyhow::{Context, Result, ensure};
-use assay_client::batches;
+use assay_client::accounts;
 use assay_client::rpc::Rpc;
 use assay_client::sender::{Options, Sender};
 use assay_ledger::header::Header;
@@ -37,7 +37,6 @@ use defence::Defence;
 use futures::{StreamExt, TryStreamExt};
 use metrics::Metrics;
 use serde::Serialize;
-use solana_client::nonblocking::rpc_client::RpcClient;
 use solana_keypair::{EncodableKey, Keypair};
 use solana_pubkey::Pubkey;
 use std::collections::BTreeSet;
@@ -110,7 +109,7 @@ pub enum End {
     /// It was asked to, or has seen all that there was.
     Done(Standing),
     /// A batch is wrong, and there is nothing else to do about it than to say so: no key to dispute it
-    /// with, or it is final.
+    /// with, the dispute was lost, there is nothing to prove, or it is final.
     Wrong(u64),
 }
 
@@ -148,11 +147,11 @@ impl Verifier {
             "the sample is a share from 0 to 1, not {}",
             config.sample
         );
-        let rpc = Rpc::with_client(RpcClient::new_with_timeout_and_commitment(
-            rpc_url.to_owned(),
-            Duration::from_secs(20),
-            config.commitment.into(),
-        ));
+        let asked = Rpc::new(rpc_url);
+        let params = accounts::rollup(&asked, &rollup).await;
+        let params = params.with_context(|| format!("cannot read rollup {rollup} at {rpc_url}"))?;
+        let timeout = l1::timeout(&params.config.params.into(), asked.slot_time().await);
+        let rpc = Rpc::within(rpc_url, config.commitment.into(), timeout);
         let sample = Sample {
             share: config.sample,
             seed: seed(config)?,
@@ -293,14 +292,19 @@ impl Verifier {
                     troubled = None;
                     backoff = policy.build();
                     let standing = self.board.now();
+                    // Not where the wrong batch was given up.
+                    let busy = self.carrier.is_some() && self.board.is_busy();
                     if let Some(number) = standing.wrong
-                        && (self.carrier.is_none() || number <= standing.finalised)
+                        && (number <= standing.finalised || !busy)
                     {
                         return Ok(End::Wrong(number));
                     }
-                    let busy = self.carrier.is_some() && self.board.is_busy();
                     if once && standing.head == standing.tip && !busy {
                         return Ok(End::Done(standing));
+                    }
+                    let stuck = self.board.stuck(PATIENCE).filter(|_| once);
+                    if let Some(trouble) = stuck {
+                        anyhow::bail!("disputes: {trouble}");
                     }
                     self.poll
                 }
@@ -356,12 +360,12 @@ impl Verifier {
         if self.board.wrong().is_some() {
             return Ok(());
         }
-        let rpc = self.replica.rpc().clone();
+        let (rpc, reader) = (self.replica.rpc().clone(), self.replica.data());
         let mut fetched = futures::stream::iter(look.batches)
             .map(|posted| {
-                let rpc = &rpc;
+                let (rpc, reader) = (&rpc, &reader);
                 async move {
-                    let data = batches::data(rpc, &posted).await?;
+                    let data = reader.read(rpc, &posted).await?;
                     Ok::<_, ReplicaError>(Fetched { posted, data })
                 }
             })

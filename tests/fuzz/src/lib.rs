@@ -83,6 +83,8 @@ pub const TARGETS: &[Target] = targets![
     programs::instructions 10_000,
     #[cfg(feature = "programs")]
     programs::bundle 2_000,
+    #[cfg(feature = "programs")]
+    programs::json 8_000,
 ];
 
 /// The target of this name.

@@ -265,3 +265,147 @@ pub mod bundle {
         BUNDLES.iter().map(body).collect()
     }
 }
+
+/// The JSON of the sequencer's API: the body that it takes, and what clients and verifiers take from it.
+pub mod json {
+    use crate::batch::user;
+    use crate::input::{canonical, one_of, with};
+    use assay_client::api::{
+        AccountView, Base64, BatchView, BlobView, ErrorBody, Executed, Hash32, JobView, JsonAction,
+        JsonRequest, Key32, ModelView, OutboxProof, Outcome, Refusal, Signature64, Stage, Status,
+        SubmitAnswer, SubmitJson, TransactionView, WithdrawalView,
+    };
+    use assay_ledger::request::SignedRequest;
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+
+    /// What is read is written again as it was read.
+    fn read<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Option<T> {
+        let value: T = serde_json::from_slice(bytes).ok()?;
+        let text = serde_json::to_vec(&value).unwrap();
+        let again: T = serde_json::from_slice(&text).unwrap();
+        assert_eq!(serde_json::to_vec(&again).unwrap(), text);
+        Some(value)
+    }
+
+    fn is<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> bool {
+        read::<T>(bytes).is_some()
+    }
+
+    /// The body of `POST /v1/transactions`.
+    fn submit(bytes: &[u8]) -> bool {
+        let Some(body) = read::<SubmitJson>(bytes) else {
+            return false;
+        };
+        for request in body.requests {
+            let signed = SignedRequest::from(request);
+            let encoded = borsh::to_vec(&signed).unwrap();
+            assert_eq!(canonical::<SignedRequest>(&encoded), Some(signed.clone()));
+            signed.request.id();
+        }
+        true
+    }
+
+    const KINDS: &[fn(&[u8]) -> bool] = &[
+        submit,
+        is::<SubmitAnswer>,
+        is::<TransactionView>,
+        is::<ErrorBody>,
+        is::<Vec<Hash32>>,
+        is::<BlobView>,
+        is::<BatchView>,
+        // With numbers that are not whole, whose last digit may be read as another one.
+        |bytes| serde_json::from_slice::<Status>(bytes).is_ok(),
+        is::<Vec<AccountView>>,
+        is::<Vec<ModelView>>,
+        is::<OutboxProof>,
+        is::<Vec<WithdrawalView>>,
+        is::<JobView>,
+    ];
+
+    pub fn run(mut bytes: &[u8]) -> bool {
+        let kind = one_of(KINDS, &mut bytes);
+        kind(bytes)
+    }
+
+    fn requests() -> SubmitJson {
+        let to = Key32(user(1).public());
+        let actions = [
+            JsonAction::Transfer { to, amount: 5 },
+            JsonAction::Withdraw {
+                recipient: to,
+                amount: u64::MAX,
+            },
+            JsonAction::Infer {
+                model: 0,
+                program_root: Hash32([6; 32]),
+                price: 1_000,
+                version: Some(3),
+                input: Base64((0..64).collect()),
+            },
+        ];
+        let requests = (0..).zip(actions).map(|(nonce, action)| JsonRequest {
+            rollup: Key32([3; 32]),
+            owner: to,
+            mint: Key32([0; 32]),
+            nonce,
+            action,
+            signature: Signature64([7; 64]),
+        });
+        SubmitJson {
+            requests: requests.collect(),
+        }
+    }
+
+    fn answer() -> SubmitAnswer {
+        let executed = Executed {
+            batch: 7,
+            position: 3,
+            status: 0,
+            status_text: "done \u{e9} \"so\"".into(),
+            fee: 1_000,
+            output_root: Some(Hash32([5; 32])),
+            outputs: Some(Base64(vec![1, 2, 3, 4])),
+        };
+        let refusal = Refusal {
+            code: "nonce".into(),
+            message: "the nonce is 3\n".into(),
+            retry: false,
+        };
+        let outcome = |error: Option<Refusal>, executed| Outcome {
+            id: Hash32([8; 32]),
+            accepted: error.is_none(),
+            error,
+            executed,
+        };
+        SubmitAnswer {
+            outcomes: vec![outcome(None, Some(executed)), outcome(Some(refusal), None)],
+        }
+    }
+
+    pub fn seeds() -> Vec<Vec<u8>> {
+        let answer = answer();
+        let executed = answer.outcomes[0].executed.clone().unwrap();
+        let view = TransactionView {
+            id: Hash32([8; 32]),
+            executed,
+            stage: Stage::Posted,
+        };
+        let seed = |kind: usize, text: String| with(kind, text.as_bytes());
+        fn text(value: &impl Serialize) -> String {
+            serde_json::to_string(value).unwrap()
+        }
+        vec![
+            seed(0, text(&requests())),
+            seed(0, serde_json::to_string_pretty(&requests()).unwrap()),
+            seed(1, text(&answer)),
+            seed(2, text(&view)),
+            seed(3, r#"{"code":"busy","message":"later"}"#.into()),
+            seed(4, text(&vec![Hash32([1; 32]), Hash32([2; 32])])),
+            seed(4, "[]".into()),
+            seed(8, "[]".into()),
+            seed(9, "[]".into()),
+            seed(11, "[]".into()),
+        ]
+    }
+}

@@ -10,6 +10,7 @@ use assay::replica::runs::RunsError;
 use assay::service::Service;
 use assay::verifier::Verifier;
 use assay_client::accounts;
+use assay_client::api::Hash32;
 use assay_client::deploy::airdrop;
 use assay_client::http::Api;
 use assay_client::instructions::demands as make;
@@ -22,6 +23,7 @@ use assay_ledger::header::Header;
 use assay_ledger::transaction::Transaction;
 use assay_tensor::merkle;
 use settlement::state::Demand;
+use solana_pubkey::Pubkey;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -82,19 +84,24 @@ async fn a_sequencer_answers_what_is_demanded_of_its_models() -> Result<()> {
     let demander = Wallet::random();
     airdrop(l1.sender.rpc(), &demander.address(), 10 * SOLS).await?;
     let key = demander.address();
-    let demand = async |id: u64, of: Blob, first: u64, count: u8| {
+    let opened = async |id: u64, of: Blob, first: u64, count: u8| {
         let pieces = Pieces { of, first, count };
         let open = make::open_demand(&key, id, &header, pieces, &named);
         let order = Order::new("demand", demander.keypair(), vec![open]).units(400_000);
         l1.sender.send(&order).await?;
-        let address = pda::demand(&l1.rollup, &key, id);
+        Ok::<_, anyhow::Error>(pda::demand(&l1.rollup, &key, id))
+    };
+    let answered = async |address: &Pubkey| {
         let answered: Demand = until("the answers", || async {
-            let demand: Option<Demand> = l1.sender.rpc().anchor(&address, "demand").await?;
+            let demand: Option<Demand> = l1.sender.rpc().anchor(address, "demand").await?;
             Ok(demand.filter(|demand| demand.over))
         })
         .await?;
         assert_eq!(answered.left, 0);
         Ok::<_, anyhow::Error>(answered)
+    };
+    let demand = async |id: u64, of: Blob, first: u64, count: u8| {
+        answered(&opened(id, of, first, count).await?).await
     };
     let paid = demand(0, Blob::Chunks { parameter: 0 }, 0, 3).await?;
     assert!(paid.fee > 0);
@@ -103,7 +110,37 @@ async fn a_sequencer_answers_what_is_demanded_of_its_models() -> Result<()> {
     demand(2, Blob::Operators, 0, 2).await?;
     service.stop().await?;
     settings.l1.transactions = TxVersion::V1;
-    let service = Service::start(settings).await?;
+    let service = Service::start(settings.clone()).await?;
+    // What cannot be answered does not stop the rest, whichever comes first.
+    let rpc = l1.sender.rpc();
+    let Transaction::Deploy {
+        parameters_root, ..
+    } = &named.transaction
+    else {
+        anyhow::bail!("a deployment");
+    };
+    let file = Hash32(*parameters_root).to_string();
+    let blob = settings.data_dir.join("blobs").join(file);
+    let aside = l1.dir.path().join("aside");
+    std::fs::rename(&blob, &aside)?;
+    let mut unanswered = Vec::new();
+    for id in 10..14 {
+        unanswered.push(opened(id, Blob::Chunks { parameter: 0 }, 0, 2).await?);
+    }
+    for id in 14..18 {
+        demand(id, Blob::Operators, 1, 2).await?;
+    }
+    for address in &unanswered {
+        let open: Demand = rpc
+            .anchor(address, "demand")
+            .await?
+            .context("it is there")?;
+        assert_eq!(open.left, 3);
+    }
+    std::fs::rename(&aside, &blob)?;
+    for address in &unanswered {
+        answered(address).await?;
+    }
     demand(3, Blob::Chunks { parameter: 0 }, 0, 2).await?;
     demand(4, Blob::Inputs, 0, 1).await?;
     demand(5, Blob::Outputs, 0, 1).await?;

@@ -2,7 +2,7 @@
 //! killed; a connection that can be cut.
 
 use anyhow::{Context, Result};
-use assay::config::{Config, ExecutorChoice};
+use assay::config::{Config, ExecutorChoice, TxVersion};
 use assay::dev::chain::{Chain, Options as ChainOptions};
 use assay::dev::network::{bond, create_rollup, deploy_programs, dev_rollup, send_options};
 use assay_client::api::{BatchStatus, BatchView, Key32};
@@ -40,6 +40,8 @@ pub struct L1 {
     pub sequencer: Wallet,
     pub rollup: Pubkey,
     pub dir: TempDir,
+    /// The form of the transactions of sequencers and verifiers.
+    pub transactions: TxVersion,
 }
 
 impl L1 {
@@ -49,8 +51,13 @@ impl L1 {
 
     /// The same with another configuration of the rollup.
     pub async fn with(rollup: RollupConfig) -> Result<Self> {
+        Self::at(rollup, Duration::from_millis(50)).await
+    }
+
+    /// The same with slots of this length.
+    pub async fn at(rollup: RollupConfig, slot: Duration) -> Result<Self> {
         let chain = Chain::start(ChainOptions {
-            slot: Duration::from_millis(50),
+            slot,
             ..Default::default()
         })
         .await?;
@@ -70,6 +77,7 @@ impl L1 {
             sequencer,
             rollup,
             dir,
+            transactions: TxVersion::Auto,
         })
     }
 
@@ -87,6 +95,7 @@ impl L1 {
         };
         config.batch.age_ms = 1_000;
         config.l1.poll_ms = 50;
+        config.l1.transactions = self.transactions;
         config
     }
 

@@ -40,6 +40,7 @@ pub fn config(l1: &L1, dir: &str) -> VerifierConfig {
         data_dir: l1.dir.path().join(dir),
         executor: ExecutorChoice::Cpu,
         poll_ms: 50,
+        transactions: l1.transactions,
         ..VerifierConfig::default()
     }
 }

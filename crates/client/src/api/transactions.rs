@@ -1,6 +1,7 @@
 //! Signed requests and what became of them.
 
 use super::{Base64, Hash32, Key32, Signature64};
+use assay_ledger::request::{Action, Request, SignedRequest};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -52,6 +53,40 @@ pub enum JsonAction {
         /// The inputs' bytes one after the other.
         input: Base64,
     },
+}
+
+impl From<JsonRequest> for SignedRequest {
+    fn from(json: JsonRequest) -> Self {
+        Self {
+            request: Request {
+                rollup: json.rollup.0,
+                owner: json.owner.0,
+                mint: json.mint.0,
+                nonce: json.nonce,
+                action: match json.action {
+                    JsonAction::Transfer { to, amount } => Action::Transfer { to: to.0, amount },
+                    JsonAction::Withdraw { recipient, amount } => Action::Withdraw {
+                        recipient: recipient.0,
+                        amount,
+                    },
+                    JsonAction::Infer {
+                        model,
+                        program_root,
+                        price,
+                        version,
+                        input,
+                    } => Action::Infer {
+                        model,
+                        program_root: program_root.0,
+                        price,
+                        version,
+                        input: input.0,
+                    },
+                },
+            },
+            signature: json.signature.0,
+        }
+    }
 }
 
 /// JSON body of `POST /v1/transactions`.

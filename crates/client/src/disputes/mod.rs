@@ -58,6 +58,14 @@ impl Found {
         }
     }
 
+    /// Lamports that a side may claim.
+    pub fn due(&self, side: Side) -> u64 {
+        match side {
+            Side::Challenger => self.head.challenger_due,
+            Side::Asserter => self.head.asserter_due,
+        }
+    }
+
     /// Whether its batch is pending.
     pub fn live(&self, chain: &Chain) -> bool {
         self.head.is_live(chain)

@@ -11,6 +11,7 @@ use crate::{Hash, Side};
 use assay_tensor::commit::CHUNK;
 use assay_tensor::leaves::List;
 use assay_tensor::merkle::{self, Levels};
+use std::borrow::Cow;
 
 /// Bytes that a move may have in a legacy transaction, beside accounts, signatures and fees.
 pub const LEGACY_ROOM: usize = 900;
@@ -26,8 +27,6 @@ pub struct Asserter<M> {
     room: usize,
     txs: Levels,
     states: Levels,
-    /// The honest run that was asked about last.
-    run: Option<(u32, RunClaims)>,
 }
 
 impl<M: Models> Asserter<M> {
@@ -40,7 +39,6 @@ impl<M: Models> Asserter<M> {
             claims,
             models,
             room,
-            run: None,
         }
     }
 
@@ -64,7 +62,7 @@ impl<M: Models> Asserter<M> {
         }
     }
 
-    fn answer(&mut self, stage: &Stage) -> Option<Move> {
+    fn answer(&self, stage: &Stage) -> Option<Move> {
         let room = self.room;
         let index = stage.leaf().map(|leaf| leaf.descent.index);
         let reveal = |tree: &Levels, descent: &Descent| Move::Reveal {
@@ -88,7 +86,8 @@ impl<M: Models> Asserter<M> {
             Stage::Chunk(value) => {
                 let operator = u32::try_from(value.run.descent.index).ok()?;
                 let at = usize::try_from(value.descent.index).ok()?;
-                let bytes = self.run(index?)?.data(operator)?.chunks(CHUNK).nth(at)?;
+                let run = self.run(index?)?;
+                let bytes = run.data(operator)?.chunks(CHUNK).nth(at)?;
                 Move::RevealChunk {
                     bytes: bytes.to_vec(),
                 }
@@ -97,7 +96,7 @@ impl<M: Models> Asserter<M> {
         })
     }
 
-    fn leaf(&mut self, index: u64) -> Option<Move> {
+    fn leaf(&self, index: u64) -> Option<Move> {
         let room = self.room;
         let result = *self.claims.results.get(usize::try_from(index).ok()?)?;
         if result.program_root == [0; 32] {
@@ -117,7 +116,7 @@ impl<M: Models> Asserter<M> {
         })
     }
 
-    fn tensor(&mut self, index: u64, operator: u64) -> Option<Move> {
+    fn tensor(&self, index: u64, operator: u64) -> Option<Move> {
         let room = self.room;
         let run = self.run(index)?;
         let program = run.model().program();
@@ -133,21 +132,19 @@ impl<M: Models> Asserter<M> {
         })
     }
 
-    /// What is claimed of the run of transaction `index`.
-    fn run(&mut self, index: u64) -> Option<&RunClaims> {
+    /// What is claimed of the run of transaction `index`. It is not kept: traces are large, and the models
+    /// know how many of them there is room for.
+    fn run(&self, index: u64) -> Option<Cow<'_, RunClaims>> {
         let index = u32::try_from(index).ok()?;
-        if self.claims.runs.contains_key(&index) {
-            return self.claims.runs.get(&index);
+        if let Some(claimed) = self.claims.runs.get(&index) {
+            return Some(Cow::Borrowed(claimed));
         }
-        if self.run.as_ref().is_none_or(|(at, _)| *at != index) {
-            let result = self.claims.results.get(index as usize)?;
-            let model = self
-                .models
-                .model(&result.program_root, &result.parameters_root)?;
-            let trace = self.models.trace(&model, self.claims.inputs.get(&index)?)?;
-            self.run = Some((index, RunClaims::honest(model, trace)));
-        }
-        self.run.as_ref().map(|(_, run)| run)
+        let result = self.claims.results.get(index as usize)?;
+        let model = self
+            .models
+            .model(&result.program_root, &result.parameters_root)?;
+        let trace = self.models.trace(&model, self.claims.inputs.get(&index)?)?;
+        Some(Cow::Owned(RunClaims::honest(model, trace)))
     }
 }
 

@@ -50,15 +50,13 @@ pub struct Challenger<M> {
     txs: Levels,
     /// The first deployment of a malformed program, with the proof that it is one.
     flaw: Option<(u32, Vec<u8>)>,
-    /// The run that was asked for last.
-    run: Option<(u32, Arc<Own>)>,
 }
 
 /// A run as it should be.
 #[derive(Debug)]
-struct Own {
+struct Own<'a> {
     model: Arc<Model>,
-    input: Vec<u8>,
+    input: &'a [u8],
     trace: Arc<Trace>,
 }
 
@@ -80,7 +78,6 @@ impl<M: Models> Challenger<M> {
             knowledge,
             models,
             flaw,
-            run: None,
         }
     }
 
@@ -296,7 +293,7 @@ impl<M: Models> Challenger<M> {
             program: own.model.program(),
             parameters: own.model.parameters(),
             parameter_trees: own.model.trees(),
-            input: &own.input,
+            input: own.input,
             trace: &own.trace,
         };
         let descent = &value.run.descent;
@@ -309,24 +306,18 @@ impl<M: Models> Challenger<M> {
         Some(Next::Prove(ProofKind::Element, bytes))
     }
 
-    /// The run of the leaf's transaction as it should be.
-    fn own(&mut self, leaf: &Leaf) -> Option<Arc<Own>> {
+    /// The run of the leaf's transaction as it should be. It is not kept: traces are large, and the models
+    /// know how many of them there is room for.
+    fn own(&self, leaf: &Leaf) -> Option<Own<'_>> {
         let index = u32::try_from(leaf.descent.index).ok()?;
-        if let Some((at, own)) = &self.run
-            && *at == index
-        {
-            return Some(own.clone());
-        }
         let mut runs = self.knowledge.runs().iter();
         let run = runs.find(|run| run.index == index)?;
         let model = self.models.model(&run.program_root, &run.parameters_root)?;
-        let own = Arc::new(Own {
+        Some(Own {
             trace: self.models.trace(&model, &run.input)?,
-            input: run.input.clone(),
+            input: &run.input,
             model,
-        });
-        self.run = Some((index, own.clone()));
-        Some(own)
+        })
     }
 }
 

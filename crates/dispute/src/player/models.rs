@@ -7,7 +7,7 @@ use assay_tensor::program::CheckedProgram;
 use assay_tensor::trace::{TensorTrees, Trace};
 use assay_tensor::types::Tensor;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A program with parameters that it runs with.
 #[derive(Clone, Debug)]
@@ -43,6 +43,14 @@ impl Model {
         &self.trees
     }
 
+    /// The values of all operators of a run by the reference executor; `None` if the input has another
+    /// size, or the run fails.
+    pub fn run(&self, input: &[u8]) -> Option<Arc<Trace>> {
+        let inputs = self.program.inputs_from_bytes(input)?;
+        let trace = Trace::reference(&self.program, &self.parameters, &inputs);
+        trace.ok().map(Arc::new)
+    }
+
     /// The tree over the roots of a run's outputs.
     pub fn outputs(&self, trace: &Trace) -> Levels {
         let roots = trace.trees().roots();
@@ -58,11 +66,10 @@ pub trait Models {
 
     /// The values of all operators of a run on the bytes of all inputs. `None` if they cannot be
     /// had: the input has another size, or the executor fails. By the reference executor, unless
-    /// an implementation has a faster one.
+    /// an implementation has a faster one. A player asks for the same one in every move of a dispute, so an
+    /// implementation keeps what it has room for.
     fn trace(&self, model: &Model, input: &[u8]) -> Option<Arc<Trace>> {
-        let inputs = model.program().inputs_from_bytes(input)?;
-        let trace = Trace::reference(model.program(), model.parameters(), &inputs);
-        trace.ok().map(Arc::new)
+        model.run(input)
     }
 
     /// The leaves of a program that was deployed under this root and is malformed; `None` if it is
@@ -75,6 +82,15 @@ pub trait Models {
 pub struct Library {
     models: HashMap<(Hash, Hash), Arc<Model>>,
     malformed: HashMap<Hash, Leaves>,
+    /// The run that was asked for last.
+    last: Arc<Mutex<Option<Last>>>,
+}
+
+/// A run: the roots of its program and parameters, its input, and what it gave.
+#[derive(Clone, Debug)]
+struct Last {
+    of: (Hash, Hash, Vec<u8>),
+    trace: Arc<Trace>,
 }
 
 impl Library {
@@ -96,6 +112,20 @@ impl Models for Library {
     fn model(&self, program_root: &Hash, parameters_root: &Hash) -> Option<Arc<Model>> {
         let roots = (*program_root, *parameters_root);
         self.models.get(&roots).cloned()
+    }
+
+    fn trace(&self, model: &Model, input: &[u8]) -> Option<Arc<Trace>> {
+        let of = (model.program.root(), model.trees.list_root(), input.into());
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = &*last
+            && last.of == of
+        {
+            return Some(last.trace.clone());
+        }
+        let trace = model.run(input)?;
+        let kept = trace.clone();
+        *last = Some(Last { of, trace: kept });
+        Some(trace)
     }
 
     fn malformed(&self, program_root: &Hash) -> Option<Leaves> {

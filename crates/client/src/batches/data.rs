@@ -1,0 +1,242 @@
+//! The data of a batch, from the calls that wrote it.
+
+use super::{BatchError, MOST_PAGES, Posted, fetch, post};
+use crate::history::{self, Call};
+use crate::rpc::Rpc;
+use anchor_lang::Discriminator;
+use assay_ledger::Hash;
+use assay_ledger::data::{CHUNK, chunk_count, data_root};
+use futures::TryStreamExt;
+use futures::lock::Mutex as AsyncMutex;
+use settlement::instruction::{OpenData, WriteChunks};
+use solana_pubkey::Pubkey;
+use solana_signature::Signature;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Batches whose data is found in part, of which is known.
+const MOST_SEARCHES: usize = 64;
+
+/// Reads the data of batches. What it has found it keeps until it has all of a batch, whatever error comes
+/// between; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct DataReader {
+    searches: Arc<Mutex<Searches>>,
+}
+
+/// By the transaction that posted the batch, and its hash.
+type Searches = HashMap<(Signature, Hash), Arc<AsyncMutex<Search>>>;
+
+/// How far the data of a batch is found.
+#[derive(Debug)]
+struct Search {
+    found: Chunks,
+    /// What comes before this transaction was not looked at; `None` where that which posted the batch was
+    /// not.
+    before: Option<Signature>,
+}
+
+impl DataReader {
+    /// The data of a batch.
+    pub async fn read(&self, rpc: &Rpc, posted: &Posted) -> Result<Vec<u8>, BatchError> {
+        let header = &posted.header;
+        let key = (posted.signature, header.hash());
+        let search = {
+            let mut searches = self.searches();
+            if searches.len() >= MOST_SEARCHES && !searches.contains_key(&key) {
+                // Of batches that nobody asks for any more.
+                searches.clear();
+            }
+            let new = || Search {
+                found: Chunks::new(posted.data, header.data_len),
+                before: None,
+            };
+            let search = searches.entry(key);
+            search
+                .or_insert_with(|| Arc::new(AsyncMutex::new(new())))
+                .clone()
+        };
+        let mut search = search.lock().await;
+        let ended = search.go_on(rpc, posted).await?;
+        self.searches().remove(&key);
+        let data = std::mem::take(&mut search.found.chunks);
+        let data: Vec<u8> = data.into_iter().flatten().flatten().collect();
+        let whole = ended && data.len() as u64 == u64::from(header.data_len);
+        match whole && data_root(&data) == header.data_root {
+            true => Ok(data),
+            false => Err(missing(posted)),
+        }
+    }
+
+    fn searches(&self) -> MutexGuard<'_, Searches> {
+        let locked = self.searches.lock();
+        locked.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn missing(posted: &Posted) -> BatchError {
+    BatchError::Data {
+        number: posted.header.number,
+    }
+}
+
+impl Search {
+    /// Goes on until all is found (true), or the node lists no more (false).
+    async fn go_on(&mut self, rpc: &Rpc, posted: &Posted) -> Result<bool, BatchError> {
+        let header = &posted.header;
+        let mut before = match self.before {
+            Some(before) => before,
+            None => {
+                // Backwards from the call that posted it: what was written last is what was sealed.
+                let Some(transaction) = rpc.transaction(&posted.signature).await? else {
+                    return Err(missing(posted));
+                };
+                let rollup = Pubkey::new_from_array(header.rollup);
+                let mut calls = history::calls(&transaction);
+                let posts = |call: &Call| post(call, &rollup).is_some_and(|(h, _)| h == *header);
+                calls.truncate(calls.iter().position(posts).unwrap_or(0));
+                self.found.add(&calls);
+                posted.signature
+            }
+        };
+        self.before = Some(before);
+        for _ in 0..MOST_PAGES {
+            if self.found.done() {
+                return Ok(true);
+            }
+            let entries = history::page(rpc, &posted.data, Some(before), None).await?;
+            let Some(last) = entries.last() else {
+                return Ok(false);
+            };
+            let last = last.signature;
+            let succeeded = entries.into_iter().filter(|entry| !entry.failed);
+            let mut transactions = fetch(rpc, succeeded);
+            while let Some((entry, transaction)) = transactions.try_next().await? {
+                let Some(transaction) = transaction else {
+                    return Err(missing(posted));
+                };
+                self.found.add(&history::calls(&transaction));
+                self.before = Some(entry.signature);
+                if self.found.done() {
+                    return Ok(true);
+                }
+            }
+            (before, self.before) = (last, Some(last));
+        }
+        Err(missing(posted))
+    }
+}
+
+/// The chunks of a batch's data, found from the last that was written back to the first.
+#[derive(Debug)]
+struct Chunks {
+    account: Pubkey,
+    len: u64,
+    chunks: Vec<Option<Vec<u8>>>,
+    missing: usize,
+    /// The account's opening was met: there is nothing of this data before it.
+    opened: bool,
+}
+
+impl Chunks {
+    fn new(account: Pubkey, len: u32) -> Self {
+        let count = chunk_count(len) as usize;
+        Self {
+            account,
+            len: u64::from(len),
+            chunks: vec![None; count],
+            missing: count,
+            opened: false,
+        }
+    }
+
+    fn done(&self) -> bool {
+        self.missing == 0 || self.opened
+    }
+
+    /// Adds what these calls of a transaction wrote, unless it was overwritten later.
+    fn add(&mut self, calls: &[Call]) {
+        for call in calls.iter().rev() {
+            if self.done() || call.program != settlement::ID {
+                continue;
+            }
+            // The accounts of `open_data`: poster, rollup, data; of `write_chunks`: poster, data.
+            if call.data.starts_with(OpenData::DISCRIMINATOR) && call.account(2) == self.account {
+                self.opened = true;
+            }
+            if call.account(1) == self.account
+                && let Some(arguments) = call.data.strip_prefix(WriteChunks::DISCRIMINATOR)
+                && let Ok((first, bytes)) = borsh::from_slice::<(u32, Vec<u8>)>(arguments)
+            {
+                self.write(first, &bytes);
+            }
+        }
+    }
+
+    fn write(&mut self, first: u32, bytes: &[u8]) {
+        for (index, chunk) in (u64::from(first)..).zip(bytes.chunks(CHUNK)) {
+            let left = self.len.saturating_sub(index.saturating_mul(CHUNK as u64));
+            let place = usize::try_from(index).ok();
+            let place = place.and_then(|place| self.chunks.get_mut(place));
+            if let Some(place @ None) = place
+                && chunk.len() as u64 == left.min(CHUNK as u64)
+            {
+                *place = Some(chunk.to_vec());
+                self.missing -= 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(account: Pubkey, first: u32, bytes: &[u8]) -> Call {
+        let mut data = WriteChunks::DISCRIMINATOR.to_vec();
+        data.extend(borsh::to_vec(&(first, bytes.to_vec())).unwrap());
+        Call {
+            program: settlement::ID,
+            accounts: vec![Pubkey::new_from_array([9; 32]), account],
+            data,
+        }
+    }
+
+    fn open(account: Pubkey) -> Call {
+        let key = Pubkey::new_from_array([9; 32]);
+        Call {
+            program: settlement::ID,
+            accounts: vec![key, key, account],
+            data: OpenData::DISCRIMINATOR.to_vec(),
+        }
+    }
+
+    #[test]
+    fn the_last_that_was_written_counts_and_nothing_before_the_opening() {
+        let account = Pubkey::new_from_array([1; 32]);
+        let other = Pubkey::new_from_array([2; 32]);
+        let data: Vec<u8> = (0..2 * CHUNK + 5).map(|i| i as u8).collect();
+        let wrong = vec![7; 2 * CHUNK + 5];
+        let history = [
+            call(account, 2, &data[2 * CHUNK..]),
+            open(account),
+            call(account, 0, &wrong),
+            call(account, 2, &data[2 * CHUNK..]),
+            // Not a chunk's length; out of range; of another account.
+            call(account, 2, &wrong[..4]),
+            call(account, u32::MAX, &wrong),
+            call(other, 2, &wrong[2 * CHUNK..]),
+            open(other),
+            call(account, 0, &data[..2 * CHUNK]),
+        ];
+        let mut found = Chunks::new(account, data.len() as u32);
+        found.add(&history);
+        assert!(found.done() && !found.opened);
+        let found: Vec<u8> = found.chunks.into_iter().flatten().flatten().collect();
+        assert_eq!(found, data);
+
+        let mut found = Chunks::new(account, data.len() as u32);
+        found.add(&history[..2]);
+        assert!(found.done() && found.missing == 3);
+    }
+}
