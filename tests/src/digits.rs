@@ -27,7 +27,6 @@ use assay_tensor::commit::list_root_of;
 use assay_tensor::types::DType;
 use settlement::seeds;
 use solana_keypair::Keypair;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 /// Secrets of the sequencer and of the user, who publishes the model too.
@@ -271,9 +270,9 @@ fn knowledge(
             .expect("the digits model");
         let trace = library.trace(&model, &run.input).expect("a run");
         let outputs = model.outputs(&trace);
-        list_root_of(outputs.count(), &outputs.root())
+        Some(list_root_of(outputs.count(), &outputs.root()))
     };
-    let outputs = |runs: &[Run]| Ok::<_, Infallible>(runs.iter().map(root).collect());
+    let outputs = |runs: &[Run]| runs.iter().map(root).collect();
     let (before, data) = (before.clone(), data.to_vec());
     Knowledge::new(*header, Some(*parent), before, data, outputs).expect("all that it takes")
 }

@@ -13,6 +13,7 @@ use crate::step::deploy::check_deploy;
 use crate::step::element::{ElementClaims, check_element};
 use crate::step::end::check_end;
 use crate::step::output::check_output;
+use crate::step::record::check_record;
 use crate::step::state::check_step;
 use crate::{Hash, Side};
 use assay_ledger::signature::Verify;
@@ -38,6 +39,8 @@ pub enum ProofKind {
     Output,
     /// An element of the chunk is another ([`crate::step::element`]).
     Element,
+    /// The data's transaction before the state leads to another ([`crate::step::record`]).
+    Record,
 }
 
 /// A proof.
@@ -113,6 +116,10 @@ impl Dispute {
             }
             (ProofKind::State, Stage::StateStep(states, descent)) => {
                 let wrong = check_step(header, states, descent, bytes, message_chain, verify)?;
+                (wrong, Reason::State)
+            }
+            (ProofKind::Record, Stage::StateStep(_, descent)) => {
+                let wrong = check_record(header, descent, bytes, message_chain, verify)?;
                 (wrong, Reason::State)
             }
             (ProofKind::Output, Stage::Output(run, descent)) => {

@@ -6,12 +6,8 @@
 
 mod arena;
 
-use arena::lies::{honest, random_lie};
-use arena::random::{Table, Tally, play};
-use arena::world::{Batch, mixed, mixed_malformed, random_models, rollup};
-use assay_dispute::game::Reason;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use arena::random::rounds::{self, Round};
+use arena::random::{Tally, play};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -22,40 +18,12 @@ fn number(name: &str, default: u64) -> u64 {
     number.map_or(default, |n| n.parse().unwrap())
 }
 
-/// The tables of a round.
-fn tables<'a>(batch: &'a Batch, malformed: bool, rng: &mut ChaCha8Rng) -> Vec<Table<'a>> {
-    let mut tables = vec![match malformed {
-        true => {
-            let lie = honest(batch).lie("malformed program", Some(Reason::Program));
-            Table::wrong(batch, lie, rng)
-        }
-        false => Table::right(batch, rng),
-    }];
-    for _ in 0..9 {
-        let lie = random_lie(batch, rng);
-        tables.push(Table::wrong(batch, lie, rng));
-    }
-    tables
-}
-
 fn round(round: u64, games: u64) -> Tally {
-    let mut rng = ChaCha8Rng::seed_from_u64(round);
-    let batch = match round % 6 {
-        // A first batch, one of one transaction, and one that deploys a malformed program.
-        3 => rollup(random_models([round])).0,
-        4 => mixed(1_000 + round, 1, 1),
-        5 => mixed_malformed(1_000 + round, 1 + (round * 7 % 20) as usize),
-        _ => mixed(1_000 + round, 1 + round % 3, 3 + (round * 7 % 37) as usize),
-    };
-    let mut tables = tables(&batch, round % 6 == 5, &mut rng);
+    let batch = rounds::batch(round);
+    let mut table = Round::new(round, &batch);
     let mut tally = Tally::default();
     for game in 0..games {
-        // One in four is over the right batch.
-        let table = match rng.random_range(0..4) {
-            0 => 0,
-            _ => rng.random_range(1..tables.len()),
-        };
-        tally.add(play(&mut tables[table], round * ROUND + game).0);
+        tally.add(play(table.next(), round * ROUND + game).0);
     }
     tally
 }

@@ -23,13 +23,14 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const KINDS: [ProofKind; 6] = [
+const KINDS: [ProofKind; 7] = [
     ProofKind::Data { index: 0 },
     ProofKind::Program,
     ProofKind::End,
     ProofKind::State,
     ProofKind::Output,
     ProofKind::Element,
+    ProofKind::Record,
 ];
 
 fn is_of(kind: ProofKind, stage: &Stage) -> bool {
@@ -38,7 +39,7 @@ fn is_of(kind: ProofKind, stage: &Stage) -> bool {
             matches!(stage, Stage::Opened | Stage::Revealed(_) | Stage::Ran(_))
         }
         ProofKind::End => matches!(stage, Stage::States(..)),
-        ProofKind::State => matches!(stage, Stage::StateStep(..)),
+        ProofKind::State | ProofKind::Record => matches!(stage, Stage::StateStep(..)),
         ProofKind::Output => matches!(stage, Stage::Output(..)),
         ProofKind::Element => matches!(stage, Stage::Element(..)),
     }

@@ -86,4 +86,4 @@ pub fn assemble(
 #[cfg(feature = "std")]
 mod replay;
 #[cfg(feature = "std")]
-pub use replay::{Derived, Difference, NoOutputs, Replayed, Run, derive, replay};
+pub use replay::{Derived, Difference, Replayed, Run, derive, replay};

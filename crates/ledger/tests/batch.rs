@@ -2,7 +2,7 @@
 
 mod common;
 
-use assay_ledger::batch::{Difference, NoOutputs, Run, assemble, derive, replay, tx_leaf, tx_root};
+use assay_ledger::batch::{Difference, Run, assemble, derive, replay, tx_leaf, tx_root};
 use assay_ledger::header::Header;
 use assay_ledger::inbox::{Job, MessageKind};
 use assay_ledger::request::Action;
@@ -20,11 +20,19 @@ fn output(program_root: &Hash, input: &[u8]) -> Hash {
     assay_ledger::merkle::leaf(b"test", &[program_root, input])
 }
 
-fn run(runs: &[Run]) -> Result<Vec<Hash>, String> {
-    Ok(runs
-        .iter()
-        .map(|r| output(&r.program_root, &r.input))
-        .collect())
+fn run(runs: &[Run]) -> Vec<Option<Hash>> {
+    let root = |r: &Run| Some(output(&r.program_root, &r.input));
+    runs.iter().map(root).collect()
+}
+
+/// The same, but for the run of this transaction.
+fn all_but(index: u32) -> impl FnOnce(&[Run]) -> Vec<Option<Hash>> {
+    move |runs| {
+        let known = runs.iter().zip(run(runs));
+        known
+            .map(|(r, root)| root.filter(|_| r.index != index))
+            .collect()
+    }
 }
 
 struct Made {
@@ -171,7 +179,7 @@ fn a_batch_done_again_is_the_same() {
 }
 
 /// Replays and expects a difference, and the state as it was.
-fn differs(made: &Made, header: &Header, data: &[u8]) -> Difference<String> {
+fn differs(made: &Made, header: &Header, data: &[u8]) -> Difference {
     let mut state = made.before.clone();
     let before = state.components();
     let difference = replay(&mut state, &PARENT, header, data, run)
@@ -270,18 +278,12 @@ fn another_output_is_another_leaf() {
     let made = made();
     let mut state = made.before.clone();
     let other = |runs: &[Run]| {
-        let mut roots = run(runs)?;
-        roots[3][0] ^= 1;
-        Ok::<_, String>(roots)
+        let mut roots = run(runs);
+        roots[3].as_mut().unwrap()[0] ^= 1;
+        roots
     };
     let difference = replay(&mut state, &PARENT, &made.header, &made.data, other);
     assert_eq!(difference, Err(Difference::TxRoot));
-    let none = |_: &[Run]| Ok::<_, String>(Vec::new());
-    let difference = replay(&mut state, &PARENT, &made.header, &made.data, none);
-    assert_eq!(difference, Err(Difference::OutputCount));
-    let broken = |_: &[Run]| Err("no blob".to_string());
-    let difference = replay(&mut state, &PARENT, &made.header, &made.data, broken);
-    assert_eq!(difference, Err(Difference::Outputs("no blob".to_string())));
     let env = Env {
         inbox_end: made.header.state.inbox.cursor,
         ..made.env
@@ -296,7 +298,7 @@ fn what_follows_from_the_data_ends_where_a_transaction_may_not_be_there() {
     let transactions = codec::decode_all(&made.data).unwrap();
     let mut state = made.before.clone();
     let before = state.components();
-    let all = derive(&mut state, &made.header, &transactions, run).unwrap();
+    let all = derive(&mut state, &made.header, &transactions, run);
     assert_eq!((all.results.len(), all.fault), (44, None));
     let leaves: Vec<Hash> = transactions
         .iter()
@@ -309,7 +311,7 @@ fn what_follows_from_the_data_ends_where_a_transaction_may_not_be_there() {
     let mut header = made.header;
     header.tx_root = [1; 32];
     header.state.accounts.root = [1; 32];
-    let same = derive(&mut state, &header, &transactions, run).unwrap();
+    let same = derive(&mut state, &header, &transactions, run);
     assert_eq!(same, all);
 
     let mut forged = transactions.clone();
@@ -317,20 +319,92 @@ fn what_follows_from_the_data_ends_where_a_transaction_may_not_be_there() {
         panic!()
     };
     signature[40] ^= 1;
-    let part = derive(&mut state, &made.header, &forged, run).unwrap();
+    let part = derive(&mut state, &made.header, &forged, run);
     assert_eq!(part.results, all.results[..9]);
     assert_eq!(part.runs, all.runs[..part.runs.len()]);
     assert!(part.runs.iter().all(|run| run.index < 9) && all.runs.len() > part.runs.len());
     assert_eq!(part.fault, Some(Fault::Invalid(Invalid::Signature)));
-
-    let none = derive(&mut state, &made.header, &transactions, |_: &[Run]| {
-        Ok::<_, String>(Vec::new())
-    });
-    assert_eq!(none, Err(NoOutputs::Count));
-    let failed = derive(&mut state, &made.header, &transactions, |_: &[Run]| {
-        Err("no device")
-    });
-    assert_eq!(failed, Err(NoOutputs::Failed("no device")));
     assert_eq!(state.components(), before);
     assert_eq!(state.next_message(), made.before.next_message());
+}
+
+/// Index of the job that runs, and of an inference.
+const JOB: u32 = 5;
+const INFERENCE: u32 = 1;
+
+#[test]
+fn a_run_that_cannot_be_done_hides_nothing_else() {
+    let made = made();
+    let before = made.before.clone().components();
+    for unknown in [INFERENCE, JOB] {
+        let find = |header: &Header, data: &[u8]| {
+            let mut state = made.before.clone();
+            let found = replay(&mut state, &PARENT, header, data, all_but(unknown));
+            assert_eq!(state.components(), before);
+            found.map(|_| ()).unwrap_err()
+        };
+        let unseen = Difference::Outputs(vec![unknown]);
+        assert_eq!(find(&made.header, &made.data), unseen);
+        // What no output is in is wrong all the same: each part of the state, and a signature.
+        let changes: [fn(&mut Header); 8] = [
+            |h| h.state.accounts.root[0] ^= 1,
+            |h| h.state.accounts.count += 1,
+            |h| h.state.models.root[0] ^= 1,
+            |h| h.state.models.count += 1,
+            |h| h.state.inbox.chain[0] ^= 1,
+            |h| h.state.inbox.cursor += 1,
+            |h| h.state.outbox.count += 1,
+            |h| h.state.units += 1,
+        ];
+        for change in changes {
+            let mut header = made.header;
+            change(&mut header);
+            assert_eq!(find(&header, &made.data), Difference::State);
+        }
+        // Of the messages to L1 only a job's answer depends on an output.
+        let mut header = made.header;
+        header.state.outbox.root[0] ^= 1;
+        let expected = match unknown {
+            JOB => unseen.clone(),
+            _ => Difference::State,
+        };
+        assert_eq!(find(&header, &made.data), expected);
+        // And the leaves cannot be compared.
+        let mut header = made.header;
+        header.tx_root[0] ^= 1;
+        assert_eq!(find(&header, &made.data), unseen);
+        let (header, data) = with_transactions(&made, |t| t.swap(2, 4));
+        let fault = Fault::Invalid(Invalid::Signature);
+        assert_eq!(
+            find(&header, &data),
+            Difference::Transaction { index: 2, fault }
+        );
+    }
+    // An executor that gives too few answers knows no more than it gave.
+    let mut state = made.before.clone();
+    let none = replay(&mut state, &PARENT, &made.header, &made.data, |_| {
+        Vec::new()
+    });
+    let Err(Difference::Outputs(unknown)) = none else {
+        panic!("{none:?}")
+    };
+    assert_eq!(unknown.len(), 21);
+}
+
+#[test]
+fn what_follows_without_an_output_is_all_but_that_output() {
+    let made = made();
+    let transactions = codec::decode_all(&made.data).unwrap();
+    let mut state = made.before.clone();
+    let all = derive(&mut state, &made.header, &transactions, run);
+    assert!(all.unknown.is_empty() && all.ends_as(&made.header, &transactions));
+    for unknown in [INFERENCE, JOB] {
+        let but = derive(&mut state, &made.header, &transactions, all_but(unknown));
+        assert_eq!((&but.unknown, &but.runs), (&vec![unknown], &all.runs));
+        assert_eq!(but.after == all.after, unknown == INFERENCE);
+        assert!(but.ends_as(&made.header, &transactions));
+        let mut results = all.results.clone();
+        results[unknown as usize].output_root = [0; 32];
+        assert_eq!(but.results, results);
+    }
 }

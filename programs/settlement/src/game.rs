@@ -129,6 +129,8 @@ pub enum ProofKind {
     Output,
     /// An element of the chunk is another.
     Element,
+    /// The data's transaction before the state leads to another.
+    Record,
 }
 
 /// A stage of the game.
@@ -235,6 +237,7 @@ impl From<ProofKind> for prove::ProofKind {
             ProofKind::State => Self::State,
             ProofKind::Output => Self::Output,
             ProofKind::Element => Self::Element,
+            ProofKind::Record => Self::Record,
         }
     }
 }
@@ -248,6 +251,7 @@ impl From<prove::ProofKind> for ProofKind {
             prove::ProofKind::State => Self::State,
             prove::ProofKind::Output => Self::Output,
             prove::ProofKind::Element => Self::Element,
+            prove::ProofKind::Record => Self::Record,
         }
     }
 }

@@ -4,13 +4,13 @@ use super::error::DisputeError;
 use super::shelf::Shelf;
 use crate::engine::rebuild::restore;
 use crate::l1::posting::Posting;
-use crate::replica::runs::{Models, RunsError};
+use crate::replica::runs::Models;
 use crate::store::Store;
 use crate::verifier::board::Found;
 use assay_client::wire::Wire;
 use assay_dispute::game::Dispute as Game;
 use assay_dispute::player::asserter::{LEGACY_ROOM, VERSION_1_ROOM};
-use assay_dispute::player::{Asserter, Challenger, Claims, Knowledge, Next, Unknown};
+use assay_dispute::player::{Asserter, Challenger, Claims, Knowledge, Missing, Next};
 use assay_ledger::Hash;
 use assay_ledger::batch::Run;
 use assay_ledger::header::Header;
@@ -77,8 +77,8 @@ impl Own {
         // What was answered, not what the models would give now.
         let ran = records.iter().map(|record| &record.result);
         let ran = ran.filter(|result| result.program_root != [0; 32]);
-        let roots: Vec<Hash> = ran.map(|result| result.output_root).collect();
-        let known = knowledge(&self.store, header, |_| Ok::<_, RunsError>(roots));
+        let roots: Vec<Option<Hash>> = ran.map(|result| Some(result.output_root)).collect();
+        let known = knowledge(&self.store, header, |_| roots);
         let claims = Claims::honest(&mut known?);
         claims.ok_or_else(|| unknown(header, "it holds a transaction that may not be there"))
     }
@@ -101,7 +101,7 @@ impl Cases for Own {
 pub fn knowledge(
     store: &Store,
     header: &Header,
-    outputs: impl FnOnce(&[Run]) -> Result<Vec<Hash>, RunsError>,
+    outputs: impl FnOnce(&[Run]) -> Vec<Option<Hash>>,
 ) -> Result<Knowledge, DisputeError> {
     let own = store.batch(header.number)?;
     if own.is_none_or(|own| own.header != *header) {
@@ -125,7 +125,7 @@ pub fn knowledge(
     }
     let data = store.data(header.number)?;
     let data = data.ok_or_else(|| unknown(header, "its data is not here"))?;
-    Knowledge::new(*header, parent, state, data, outputs).map_err(|e| not_known(header, e))
+    Knowledge::new(*header, parent, state, data, outputs).map_err(|e| missing(header, e))
 }
 
 /// What a verifier disputes: the batch after the newest one of its replica, or one that it has.
@@ -142,15 +142,22 @@ pub struct Theirs {
 
 impl Cases for Theirs {
     fn player(&self, header: &Header) -> Result<Player, DisputeError> {
-        let outputs = |runs: &[Run]| Ok(self.models.run_all(runs)?.roots);
+        let mut stopped = None;
+        let outputs = |runs: &[Run]| match self.models.run_all(runs) {
+            Ok(ran) => ran.roots,
+            Err(e) => {
+                stopped = Some(e);
+                Vec::new()
+            }
+        };
         let store = &self.store;
         let wrong = self.wrong.as_ref().filter(|w| w.header() == header);
-        let known = match wrong {
+        let mut known = match wrong {
             Some(found) => {
                 let parent = store.batch(header.number - 1)?.map(|record| record.header);
                 let (state, data) = (found.before.clone(), found.wrong.batch.data.clone());
                 Knowledge::new(*header, parent, state, data, outputs)
-                    .map_err(|e| not_known(header, e))?
+                    .map_err(|e| missing(header, e))?
             }
             None if store.batch(header.number)?.is_none() => {
                 return Err(unknown(header, "it has not been done again yet"));
@@ -158,16 +165,22 @@ impl Cases for Theirs {
             // One that was right, as far as is known: opened by hand, or found to be wrong later.
             None => knowledge(store, header, outputs)?,
         };
+        if let Some(e) = stopped {
+            return Err(e.into());
+        }
+        if !known.unknown().is_empty()
+            && let Some(word) = self.models.word(header, known.runs())
+        {
+            let taken = known.take_word(&word);
+            tracing::warn!(batch = header.number, taken, "runs cannot be done again");
+        }
         let challenger = Challenger::new(known, self.shelf.clone());
         Ok(Player::Challenger(Box::new(challenger)))
     }
 }
 
-fn not_known(header: &Header, e: Unknown<RunsError>) -> DisputeError {
-    match e {
-        Unknown::Outputs(assay_ledger::batch::NoOutputs::Failed(e)) => e.into(),
-        other => unknown(header, &other.to_string()),
-    }
+fn missing(header: &Header, e: Missing) -> DisputeError {
+    unknown(header, &e.to_string())
 }
 
 fn unknown(header: &Header, why: &str) -> DisputeError {

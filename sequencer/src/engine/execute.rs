@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-/// Models kept prepared; the one used longest ago makes room.
+/// Models kept prepared, at most, and no more than together take the memory that one may; the one used longest ago
+/// makes room.
 const PREPARED: usize = 64;
 
 /// A model's program root and parameters root.
@@ -167,6 +168,8 @@ impl Drop for ExecutorThread {
 struct Prepared {
     program: Arc<CheckedProgram>,
     model: Box<dyn PreparedModel>,
+    /// Bytes that it takes.
+    memory: u64,
     used: u64,
 }
 
@@ -209,6 +212,7 @@ impl Models {
             // Before the parameters are read.
             let program = self.blobs.program(&key.0).map_err(NoRun::failed)?;
             caps::admits_program(&self.limits, &program)?;
+            self.make_room(caps::memory(&program));
             let LoadedModel {
                 program,
                 parameters,
@@ -217,15 +221,10 @@ impl Models {
                 .executor
                 .prepare(program.clone(), parameters)
                 .map_err(NoRun::failed)?;
-            if self.prepared.len() >= PREPARED {
-                let oldest = self.prepared.iter().min_by_key(|(_, p)| p.used);
-                if let Some(oldest) = oldest.map(|(key, _)| *key) {
-                    self.prepared.remove(&oldest);
-                }
-            }
             self.prepared.insert(
                 *key,
                 Prepared {
+                    memory: caps::memory(&program),
                     program,
                     model,
                     used: 0,
@@ -236,6 +235,24 @@ impl Models {
             (self.prepared.get_mut(key)).ok_or_else(|| NoRun::failed("the model was not kept"))?;
         prepared.used = self.clock;
         Ok(prepared)
+    }
+}
+
+impl Models {
+    /// Makes room for one more, of so many bytes.
+    fn make_room(&mut self, memory: u64) {
+        loop {
+            let used = self.prepared.values().map(|p| p.memory);
+            let used = used.fold(memory, u64::saturating_add);
+            if used <= self.limits.memory && self.prepared.len() < PREPARED {
+                return;
+            }
+            let oldest = self.prepared.iter().min_by_key(|(_, p)| p.used);
+            let Some(oldest) = oldest.map(|(key, _)| *key) else {
+                return;
+            };
+            self.prepared.remove(&oldest);
+        }
     }
 }
 

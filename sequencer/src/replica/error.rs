@@ -60,10 +60,9 @@ impl ReplicaError {
             Self::Batch(e) => client(e.severity()),
             Self::Inbox(e) => client(e.severity()),
             Self::OtherMessages { .. } => Severity::Temporary,
-            Self::Runs(RunsError::Blob { .. } | RunsError::Stopped) => Severity::Temporary,
-            Self::Runs(RunsError::Execution(_)) | Self::Store(_) | Self::Io(_) => {
-                Severity::Critical
-            }
+            // A stranger's model that does not run here ends nothing.
+            Self::Runs(_) => Severity::Temporary,
+            Self::Store(_) | Self::Io(_) => Severity::Critical,
             Self::NotAReplica | Self::State(_) => Severity::Critical,
         }
     }

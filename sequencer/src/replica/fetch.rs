@@ -51,6 +51,8 @@ struct Shared {
     blobs: Blobs,
     /// How long one source is asked before the next one is too.
     alone: Duration,
+    /// The most bytes of parameters that are fetched: a program, which a stranger wrote, may ask for any number.
+    most: u64,
     wanted: Mutex<BTreeMap<ModelKey, Wanted>>,
     /// Counts what has come, or was found not to come.
     news: watch::Sender<u64>,
@@ -63,17 +65,18 @@ struct Wanted {
 }
 
 impl Fetcher {
-    /// Fetches from `mirrors` into `blobs`.
-    pub fn new(mirrors: Mirrors, blobs: Blobs) -> Self {
-        Self::with(mirrors, blobs, ALONE)
+    /// Fetches from `mirrors` into `blobs`, no parameters of more than `most` bytes.
+    pub fn new(mirrors: Mirrors, blobs: Blobs, most: u64) -> Self {
+        Self::with(mirrors, blobs, ALONE, most)
     }
 
-    fn with(mirrors: Mirrors, blobs: Blobs, alone: Duration) -> Self {
+    fn with(mirrors: Mirrors, blobs: Blobs, alone: Duration, most: u64) -> Self {
         Self {
             shared: Arc::new(Shared {
                 mirrors,
                 blobs,
                 alone,
+                most,
                 wanted: Mutex::default(),
                 news: watch::Sender::new(0),
             }),
@@ -162,6 +165,12 @@ impl Shared {
             self.blob(&model, &program, most, take).await;
         }
         match self.blobs.program(&program) {
+            Ok(known) if known.parameter_bytes() > self.most => {
+                let (need, most) = (known.parameter_bytes(), self.most);
+                let why =
+                    format!("its parameters are {need} bytes, of which {most} are taken at most");
+                self.failed(&model, why);
+            }
             Ok(known) => {
                 let take = |bytes: &[u8]| self.blobs.take_parameters(&known, &parameters, bytes);
                 let most = known.parameter_bytes();
@@ -299,10 +308,14 @@ mod tests {
     }
 
     fn fetcher(urls: &[String]) -> (Fetcher, Blobs, tempfile::TempDir) {
+        fetcher_within(urls, u64::MAX)
+    }
+
+    fn fetcher_within(urls: &[String], most: u64) -> (Fetcher, Blobs, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(dir.path()).unwrap();
         let alone = Duration::from_millis(100);
-        let fetcher = Fetcher::with(Mirrors::new(urls), blobs.clone(), alone);
+        let fetcher = Fetcher::with(Mirrors::new(urls), blobs.clone(), alone, most);
         (fetcher, blobs, dir)
     }
 
@@ -351,5 +364,20 @@ mod tests {
         };
         until(&fetcher, too_long).await;
         assert!(!blobs.has(&model.0));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn parameters_of_more_than_is_wanted_are_not_asked_for() {
+        let (model, header, served) = digits();
+        let (url, asked) = source(served).await;
+        let (fetcher, blobs, _dir) = fetcher_within(&[url], 1_000);
+        fetcher.want(model, Some(header));
+        let too_many = |lacking: &[Lacking]| {
+            let why = lacking[0].why.as_deref().unwrap_or_default();
+            why.contains("1000 are taken at most")
+        };
+        until(&fetcher, too_many).await;
+        assert!(blobs.has(&model.0) && !blobs.has(&model.1));
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
     }
 }

@@ -22,6 +22,7 @@ use crate::store::{Store, StoreError};
 use assay_client::accounts;
 use assay_client::batches::{self, Posted};
 use assay_client::rpc::Rpc;
+use assay_dispute::demand::Times;
 use assay_ledger::Hash;
 use assay_ledger::batch::{Difference, Replayed, replay};
 use assay_ledger::header::{Header, genesis_hash};
@@ -77,8 +78,20 @@ pub struct Right {
 pub struct Wrong {
     /// The batch.
     pub batch: Fetched,
-    /// What is wrong.
-    pub why: Difference<RunsError>,
+    /// What is wrong. [`Difference::Outputs`] if it cannot be known: see [`Patience::Dispute`].
+    pub why: Difference,
+}
+
+/// What is done about a batch with runs that cannot be done again, of which nothing else is known to be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Tries again later: there is time to get the models' bytes.
+    Wait,
+    /// Takes somebody's word for their outputs, as for runs outside of a sample; or tries again later.
+    Word,
+    /// Takes somebody's word for them. Where nobody gives it, or it does not give the batch's transaction root, the batch
+    /// counts as wrong: what its leaves say, only a dispute can show.
+    Dispute,
 }
 
 /// How L1 stands, and what is to be done.
@@ -237,21 +250,45 @@ impl Replica {
     }
 
     /// Does the replica's next batch again, whose messages have been read. Blocks.
-    pub fn advance(&mut self, batch: Fetched, models: &Models) -> Result<Outcome, ReplicaError> {
+    pub fn advance(
+        &mut self,
+        batch: Fetched,
+        models: &Models,
+        patience: Patience,
+    ) -> Result<Outcome, ReplicaError> {
         let header = batch.posted.header;
         let consumed = self.consumed(&header);
         let (state, head) = (&mut self.state, &self.head);
-        let mut ran = Ran::default();
+        let mut did = Ok(Ran::default());
         let mut result = replay(state, &head.hash, &header, &batch.data, |runs| {
-            ran = models.run(&header, runs)?;
-            Ok::<_, RunsError>(ran.roots.clone())
+            did = models.run(&header, runs);
+            roots(&did)
         });
+        let mut ran = did?;
         if ran.again < ran.runs && matches!(result, Err(Difference::TxRoot | Difference::State)) {
             // What was not run was only somebody's word.
+            let mut did = Ok(Ran::default());
             result = replay(state, &head.hash, &header, &batch.data, |runs| {
-                ran = models.run_all(runs)?;
-                Ok(ran.roots.clone())
+                did = models.run_all(runs);
+                roots(&did)
             });
+            ran = did?;
+        }
+        if matches!(result, Err(Difference::Outputs(_))) && patience != Patience::Wait {
+            let with_word = replay(state, &head.hash, &header, &batch.data, |runs| {
+                let word = models.word(&header, runs).unwrap_or_default();
+                let word = word.into_iter().map(Some).chain(std::iter::repeat(None));
+                let known = ran.roots.iter().zip(word);
+                known.map(|(own, word)| own.or(word)).collect()
+            });
+            if with_word.is_ok() {
+                tracing::warn!(
+                    batch = header.number,
+                    runs = ran.runs - ran.again,
+                    "runs that cannot be done are taken on somebody's word"
+                );
+                result = with_word;
+            }
         }
         match result {
             Ok(replayed) => {
@@ -272,13 +309,36 @@ impl Replica {
                     named,
                 }))
             }
-            Err(Difference::Outputs(e)) => Err(e.into()),
+            Err(Difference::Outputs(_)) if patience != Patience::Dispute => {
+                let unknown = || RunsError::Execution("it gave too few answers".into());
+                Err(ran.failed.unwrap_or_else(unknown).into())
+            }
             Err(Difference::Transaction {
                 fault: assay_ledger::transition::Fault::NoAccess(e),
                 ..
             }) => Err(ReplicaError::State(e.to_string())),
             Err(why) => Ok(Outcome::Wrong(Wrong { batch, why })),
         }
+    }
+
+    /// What to do about runs of a batch that cannot be done again, for somebody who `disputes` or only looks on.
+    pub async fn patience(
+        &self,
+        posted: &Posted,
+        finalised: u64,
+        disputes: bool,
+    ) -> Result<Patience, ReplicaError> {
+        if posted.header.number <= finalised {
+            return Ok(Patience::Word);
+        }
+        let window = posted.header.params.window;
+        let times = Times::new(posted.slot.saturating_add(window), window);
+        // Until then demands for the models' bytes are answered.
+        let early = self.rpc.slot().await? < times.answer_end;
+        Ok(match disputes {
+            true if !early => Patience::Dispute,
+            _ => Patience::Wait,
+        })
     }
 
     /// The messages that a batch consumes, by index.
@@ -441,4 +501,9 @@ impl Replica {
         self.forgotten = finalised;
         Ok(())
     }
+}
+
+fn roots(did: &Result<Ran, RunsError>) -> Vec<Option<Hash>> {
+    let known = did.as_ref().map(|ran| ran.roots.clone());
+    known.unwrap_or_default()
 }

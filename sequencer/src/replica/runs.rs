@@ -22,12 +22,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// Runs that are in memory with their outputs at a time.
-const TOGETHER: usize = 1_024;
+/// What running models may take, whatever they ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// Bytes of parameters, inputs and all values of one run. One that takes more cannot be done.
+    pub memory: u64,
+    /// Bytes of outputs that are in memory at a time, if more than one run has them.
+    pub outputs: u64,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self {
+            memory: 16 << 30,
+            outputs: 64 << 20,
+        }
+    }
+}
+
+/// Runs of one model that are given to the executor at a time, at most.
+const TOGETHER: u64 = 1_024;
 /// How often it is seen whether to stop, while models run.
 const LISTEN: Duration = Duration::from_millis(50);
 
-/// Why models were not run.
+/// Why a model was not run.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RunsError {
     /// A blob is nowhere to be had (now).
@@ -41,8 +59,8 @@ pub enum RunsError {
     /// The verifier is stopped.
     #[error("stopped")]
     Stopped,
-    /// The executor fails.
-    #[error("the models do not run: {0}; try another --executor")]
+    /// The model does not run here.
+    #[error("a model does not run: {0}; try another --executor")]
     Execution(String),
 }
 
@@ -68,12 +86,14 @@ impl Sample {
 /// What a batch's runs gave.
 #[derive(Clone, Debug, Default)]
 pub struct Ran {
-    /// The output root of each.
-    pub roots: Vec<Hash>,
+    /// The output root of each; none where the run cannot be done.
+    pub roots: Vec<Option<Hash>>,
     /// How many there are.
     pub runs: u64,
     /// How many were done.
     pub again: u64,
+    /// Why the first of those that cannot be done cannot.
+    pub failed: Option<RunsError>,
 }
 
 /// What runs the models.
@@ -83,34 +103,37 @@ pub struct Models {
     blobs: Blobs,
     mirrors: Mirrors,
     sample: Option<Sample>,
+    caps: Caps,
     runtime: Handle,
     halted: AtomicBool,
 }
 
 impl Models {
-    /// Runs the models of `blobs` on this executor; `mirrors` say what a sample leaves out. All
-    /// runs, or a sample. To be called in a runtime.
+    /// Runs the models of `blobs` on this executor, all runs or a sample, within these caps; `mirrors` say what
+    /// a sample leaves out, or cannot be done. To be called in a runtime.
     pub fn start(
         choice: ExecutorChoice,
         blobs: Blobs,
         mirrors: Mirrors,
         sample: Option<Sample>,
+        caps: Caps,
     ) -> anyhow::Result<Self> {
         let executor = gpu_kernels::open(choice.into())?;
-        Self::with(executor, blobs, mirrors, sample)
+        Ok(Self::on(executor, blobs, mirrors, sample, caps)?)
     }
 
-    fn with(
+    fn on(
         executor: Box<dyn Executor>,
         blobs: Blobs,
         mirrors: Mirrors,
         sample: Option<Sample>,
-    ) -> anyhow::Result<Self> {
+        caps: Caps,
+    ) -> std::io::Result<Self> {
         let metrics = Arc::new(Metrics::default());
-        // What a batch has run must be run again, whatever it takes.
+        // What a batch has run must be run again, whatever it takes but memory that is not there.
         let all = ModelLimits {
             units: u64::MAX,
-            memory: u64::MAX,
+            memory: caps.memory,
             output_bytes: u64::MAX,
             ..ModelLimits::default()
         };
@@ -119,6 +142,7 @@ impl Models {
             blobs,
             mirrors,
             sample: sample.filter(|sample| sample.share < 1.0),
+            caps,
             runtime: Handle::current(),
             halted: AtomicBool::new(false),
         })
@@ -175,86 +199,275 @@ impl Models {
         }
     }
 
+    /// What somebody says the output roots of a batch's runs are. Blocks.
+    pub fn word(&self, header: &Header, runs: &[Run]) -> Option<Vec<Hash>> {
+        let told = self.mirrors.output_roots(header.number, runs.len());
+        self.runtime.block_on(told)
+    }
+
     /// The output roots of a batch's runs, of which a sample is done. Blocks.
+    ///
+    /// # Errors
+    /// [`RunsError::Stopped`], and no other.
     pub fn run(&self, header: &Header, runs: &[Run]) -> Result<Ran, RunsError> {
         let Some(sample) = &self.sample else {
             return self.run_all(runs);
         };
-        let told = self.mirrors.output_roots(header.number, runs.len());
-        let Some(mut roots) = self.runtime.block_on(told) else {
+        let Some(told) = self.word(header, runs) else {
             return self.run_all(runs);
         };
         let hash = header.hash();
         let chosen: Vec<usize> = (0..runs.len())
             .filter(|i| sample.takes(&hash, runs[*i].index))
             .collect();
-        self.run_these(runs, &chosen, &mut roots)?;
-        Ok(Ran {
-            roots,
-            runs: runs.len() as u64,
-            again: chosen.len() as u64,
-        })
+        self.run_these(runs, &chosen, told.into_iter().map(Some).collect())
     }
 
     /// The output roots of all runs. Blocks.
+    ///
+    /// # Errors
+    /// [`RunsError::Stopped`], and no other.
     pub fn run_all(&self, runs: &[Run]) -> Result<Ran, RunsError> {
         let all: Vec<usize> = (0..runs.len()).collect();
-        let mut roots = vec![[0; 32]; runs.len()];
-        self.run_these(runs, &all, &mut roots)?;
-        Ok(Ran {
-            roots,
-            runs: runs.len() as u64,
-            again: runs.len() as u64,
-        })
+        self.run_these(runs, &all, vec![None; runs.len()])
     }
 
-    /// Does the chosen runs and puts their output roots in their places.
+    /// Does the chosen runs and puts their output roots in their places, and none where one cannot be done.
     fn run_these(
         &self,
         runs: &[Run],
         chosen: &[usize],
-        roots: &mut [Hash],
+        mut roots: Vec<Option<Hash>>,
+    ) -> Result<Ran, RunsError> {
+        let mut by_model: BTreeMap<ModelKey, Vec<usize>> = BTreeMap::new();
+        for i in chosen {
+            let run = &runs[*i];
+            roots[*i] = None;
+            let model = (run.program_root, run.parameters_root);
+            by_model.entry(model).or_default().push(*i);
+        }
+        let mut again = 0;
+        let mut failed = None;
+        for (model, places) in by_model {
+            match self.run_model(runs, model, &places, &mut roots) {
+                Ok(()) => again += places.len() as u64,
+                Err(RunsError::Stopped) => return Err(RunsError::Stopped),
+                Err(error) => {
+                    tracing::warn!(%error, runs = places.len(), "runs of a model cannot be done");
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        Ok(Ran {
+            roots,
+            runs: runs.len() as u64,
+            again,
+            failed,
+        })
+    }
+
+    /// Does the runs of one model at these places.
+    fn run_model(
+        &self,
+        runs: &[Run],
+        model: ModelKey,
+        places: &[usize],
+        roots: &mut [Option<Hash>],
     ) -> Result<(), RunsError> {
-        for part in chosen.chunks(TOGETHER) {
-            let mut by_model: BTreeMap<ModelKey, Vec<usize>> = BTreeMap::new();
-            for i in part {
-                let run = &runs[*i];
-                let model = (run.program_root, run.parameters_root);
-                by_model.entry(model).or_default().push(*i);
+        self.has(&model)?;
+        let failed = |e: &dyn std::fmt::Display| RunsError::Execution(e.to_string());
+        let program = self.blobs.program(&model.0).map_err(|e| failed(&e))?;
+        for part in places.chunks(together(program.output_bytes(), self.caps.outputs)) {
+            let group = Group {
+                model,
+                inputs: part.iter().map(|i| runs[*i].input.clone()).collect(),
+            };
+            let result = self.results(vec![group])?.pop();
+            let none = || failed(&"it gave no answer");
+            let ran = result.ok_or_else(none)?.map_err(|e| failed(&e))?;
+            if ran.len() != part.len() {
+                return Err(failed(&"it gave too few answers"));
             }
-            for model in by_model.keys() {
-                self.has(model)?;
-            }
-            let groups = by_model.iter().map(|(model, places)| Group {
-                model: *model,
-                inputs: places.iter().map(|i| runs[*i].input.clone()).collect(),
-            });
-            let results = self.results(groups.collect())?;
-            for (places, result) in by_model.values().zip(results) {
-                let ran = result.map_err(|e| RunsError::Execution(e.to_string()))?;
-                if ran.len() != places.len() {
-                    return Err(RunsError::Execution("it gave too few answers".into()));
-                }
-                for (i, ran) in places.iter().zip(ran) {
-                    roots[*i] = ran.output_root;
-                }
+            // The outputs themselves are needed by nobody: a player does a disputed run again.
+            for (i, ran) in part.iter().zip(ran) {
+                roots[*i] = Some(ran.output_root);
             }
         }
         Ok(())
     }
 }
 
+/// How many runs with outputs of so many bytes are done together.
+fn together(output_bytes: u64, most: u64) -> usize {
+    // At most a thousand.
+    (most / output_bytes.max(1)).clamp(1, TOGETHER) as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::demo::digits::Digits;
+    use crate::engine::execute::output_root;
     use assay_tensor::commit::parameters_root;
-    use assay_tensor::program::{CheckedProgram, to_blob};
-    use assay_tensor::types::Tensor;
+    use assay_tensor::op::Op;
+    use assay_tensor::program::to_blob;
+    use assay_tensor::program::{CheckedProgram, Node, Operand, Output, Program};
+    use assay_tensor::types::{DType, Shape, Tensor, TensorType};
     use gpu_kernels::{ExecutorError, PreparedModel};
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::Instant;
+    use tempfile::TempDir;
+
+    const BYTES: usize = 16 << 10;
+
+    /// A program that gives back its input, and takes a parameter of so many bytes that it does not use.
+    fn copies(parameter: u32) -> CheckedProgram {
+        let dims = [BYTES as u32];
+        let program = Program {
+            inputs: vec![TensorType::new(DType::I8, &dims).unwrap()],
+            parameters: vec![TensorType::new(DType::I8, &[parameter]).unwrap()],
+            nodes: vec![Node {
+                op: Op::Reshape(Shape::new(&dims).unwrap()),
+                operands: vec![Operand::Input(0)],
+            }],
+            outputs: vec![Output {
+                name: "copy".into(),
+                value: 0,
+            }],
+        };
+        program.check().unwrap()
+    }
+
+    /// The CPU's executor, and the bytes of outputs of each call.
+    struct Counting {
+        cpu: Box<dyn Executor>,
+        calls: Arc<Mutex<Vec<usize>>>,
+    }
+
+    struct Counted(Box<dyn PreparedModel>, Arc<Mutex<Vec<usize>>>);
+
+    impl Executor for Counting {
+        fn name(&self) -> &str {
+            self.cpu.name()
+        }
+
+        fn prepare(
+            &self,
+            program: Arc<CheckedProgram>,
+            parameters: Arc<Vec<Tensor>>,
+        ) -> Result<Box<dyn PreparedModel>, ExecutorError> {
+            let model = self.cpu.prepare(program, parameters)?;
+            Ok(Box::new(Counted(model, self.calls.clone())))
+        }
+    }
+
+    impl PreparedModel for Counted {
+        fn run(&mut self, requests: &[&[u8]]) -> Result<Vec<Vec<u8>>, ExecutorError> {
+            let outputs = self.0.run(requests)?;
+            let bytes = outputs.iter().map(Vec::len).sum();
+            self.1.lock().unwrap().push(bytes);
+            Ok(outputs)
+        }
+    }
+
+    struct Rig {
+        models: Models,
+        calls: Arc<Mutex<Vec<usize>>>,
+        _dir: TempDir,
+    }
+
+    fn rig(caps: Caps) -> Rig {
+        let dir = TempDir::new().unwrap();
+        let blobs = Blobs::open(dir.path()).unwrap();
+        let calls = Arc::new(Mutex::default());
+        let executor = Counting {
+            cpu: gpu_kernels::open(gpu_kernels::Choice::Cpu).unwrap(),
+            calls: calls.clone(),
+        };
+        let mirrors = Mirrors::new(&[]);
+        let models = Models::on(Box::new(executor), blobs, mirrors, None, caps).unwrap();
+        Rig {
+            models,
+            calls,
+            _dir: dir,
+        }
+    }
+
+    /// Puts the program and its parameters among the blobs; the model's roots.
+    fn put(rig: &Rig, program: &CheckedProgram) -> ModelKey {
+        let blobs = rig.models.blobs();
+        let root = blobs.put_program(&program.program().encode()).unwrap();
+        let bytes = vec![3; program.parameter_bytes() as usize];
+        (root, blobs.put_parameters(&root, &bytes).unwrap())
+    }
+
+    fn runs(models: &[ModelKey], count: u32) -> Vec<Run> {
+        let run = |index: u32| {
+            let (program_root, parameters_root) = models[index as usize % models.len()];
+            Run {
+                index,
+                program_root,
+                parameters_root,
+                input: (0..BYTES).map(|i| (i as u32 * 7 + index) as u8).collect(),
+            }
+        };
+        (0..count).map(run).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn outputs_in_memory_are_bounded_whatever_a_model_s_are() {
+        let outputs = 50_000;
+        let rig = rig(Caps {
+            outputs,
+            ..Caps::default()
+        });
+        let program = copies(8);
+        let runs = runs(&[put(&rig, &program)], 40);
+        let ran = tokio::task::block_in_place(|| rig.models.run_all(&runs)).unwrap();
+        assert_eq!((ran.runs, ran.again), (40, 40));
+        assert!(ran.failed.is_none());
+        for (run, root) in runs.iter().zip(&ran.roots) {
+            assert_eq!(*root, output_root(&program, &run.input));
+        }
+        let calls = rig.calls.lock().unwrap().clone();
+        assert!(
+            calls.iter().all(|bytes| *bytes as u64 <= outputs),
+            "{calls:?}"
+        );
+        assert_eq!(calls.len(), 40usize.div_ceil(50_000 / BYTES));
+        assert_eq!(together(1 << 40, outputs), 1, "one alone may have more");
+        assert_eq!(together(0, outputs), TOGETHER as usize);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_model_that_does_not_run_keeps_no_other_from_running() {
+        let most = (4 * BYTES) as u64;
+        let rig = rig(Caps {
+            memory: most,
+            ..Caps::default()
+        });
+        let known = put(&rig, &copies(8));
+        // One whose bytes nobody has, one that takes more memory than there is, and one whose parameters
+        // nobody has.
+        let missing = ([1; 32], [2; 32]);
+        let large = put(&rig, &copies(5 * BYTES as u32));
+        let unfetched = (large.0, [3; 32]);
+        let runs = runs(&[missing, known, large, unfetched], 12);
+        let ran = tokio::task::block_in_place(|| rig.models.run_all(&runs)).unwrap();
+        for (i, root) in ran.roots.iter().enumerate() {
+            assert_eq!(root.is_some(), i % 4 == 1, "{i}");
+        }
+        assert_eq!((ran.runs, ran.again), (12, 3));
+        assert!(ran.failed.is_some());
+        let lone = Run {
+            index: 0,
+            ..runs[2].clone()
+        };
+        let ran = tokio::task::block_in_place(|| rig.models.run_all(&[lone])).unwrap();
+        let why = ran.failed.unwrap().to_string();
+        assert!(why.contains("bytes of memory"), "{why}");
+    }
 
     /// An executor that says when it has begun, and does not end before it is told to.
     struct Stuck(Mutex<Option<(Sender<()>, Receiver<()>)>>);
@@ -302,7 +515,8 @@ mod tests {
         };
         let ((begun, running), (end, told)) = (channel(), channel());
         let stuck = Box::new(Stuck(Mutex::new(Some((begun, told)))));
-        let models = Models::with(stuck, blobs, Mirrors::new(&[]), None).unwrap();
+        let models = Models::on(stuck, blobs, Mirrors::new(&[]), None, Caps::default());
+        let models = models.unwrap();
         let models = Arc::new(models);
         let ran = std::thread::spawn({
             let models = models.clone();

@@ -1,6 +1,7 @@
 //! The verifier's configuration.
 
 use crate::config::{Commitment, ExecutorChoice, TxVersion};
+use crate::replica::runs::Caps;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub struct VerifierConfig {
     pub executor: ExecutorChoice,
     /// The share of the models' runs that is done again.
     pub sample: f64,
+    /// Bytes of parameters, inputs and all values of one run: a model that takes more is not run.
+    pub memory: u64,
     /// What chooses that share, 64 hex digits; random at every start if absent.
     pub seed: Option<String>,
     /// APIs that have the models' bytes; the client's `api` if there are none.
@@ -56,6 +59,7 @@ impl Default for VerifierConfig {
             data_dir: PathBuf::from("assay-verifier"),
             executor: ExecutorChoice::Auto,
             sample: 1.0,
+            memory: Caps::default().memory,
             seed: None,
             blobs: Vec::new(),
             listen: None,

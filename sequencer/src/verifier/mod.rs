@@ -21,7 +21,7 @@ use crate::l1::{self, error::Severity};
 use crate::replica::error::ReplicaError;
 use crate::replica::fetch::Fetcher;
 use crate::replica::mirrors::Mirrors;
-use crate::replica::runs::{Models, Sample};
+use crate::replica::runs::{Caps, Models, Sample};
 use crate::replica::{AHEAD, Fetched, Outcome, Replica, Right, Wrong};
 use crate::store::Store;
 use crate::store::blobs::Blobs;
@@ -161,13 +161,13 @@ impl Verifier {
         let blobs = Blobs::open(&config.data_dir).context("cannot make the directory of blobs")?;
         let mirrors = Mirrors::new(mirrors);
         let shelf = Arc::new(Shelf::new(blobs.clone(), config.executor));
-        let fetcher = Fetcher::new(mirrors.clone(), blobs.clone());
-        let models = Arc::new(Models::start(
-            config.executor,
-            blobs,
-            mirrors,
-            Some(sample),
-        )?);
+        let fetcher = Fetcher::new(mirrors.clone(), blobs.clone(), config.memory);
+        let caps = Caps {
+            memory: config.memory,
+            ..Caps::default()
+        };
+        let models = Models::start(config.executor, blobs, mirrors, Some(sample), caps)?;
+        let models = Arc::new(models);
         let replica = Replica::open(rpc.clone(), rollup, Arc::new(store), &config.data_dir)?;
         let metrics = Arc::new(Metrics::default());
         let carrier = match key(config)? {
@@ -381,9 +381,12 @@ impl Verifier {
     /// Does a batch again; whether it is right.
     async fn test(&mut self, batch: Fetched) -> Result<bool, ReplicaError> {
         self.replica.read_inbox(&batch.posted.header).await?;
+        let (finalised, disputes) = (self.board.now().finalised, self.carrier.is_some());
+        let patience = self.replica.patience(&batch.posted, finalised, disputes);
+        let patience = patience.await?;
         let begun = Instant::now();
         let (replica, models) = (&mut self.replica, &self.models);
-        match tokio::task::block_in_place(|| replica.advance(batch, models))? {
+        match tokio::task::block_in_place(|| replica.advance(batch, models, patience))? {
             Outcome::Right(right) => {
                 let took = begun.elapsed();
                 self.metrics.count(&right, took);

@@ -22,13 +22,14 @@ use solana_signer::Signer;
 use std::collections::BTreeSet;
 
 /// All proofs that there are.
-const PROOFS: [ProofKind; 6] = [
+const PROOFS: [ProofKind; 7] = [
     ProofKind::Data { index: 0 },
     ProofKind::Program,
     ProofKind::End,
     ProofKind::State,
     ProofKind::Output,
     ProofKind::Element,
+    ProofKind::Record,
 ];
 
 /// The asserter's answers until it is the challenger's turn. Returns the lamports that they cost it.

@@ -5,6 +5,7 @@ use crate::arena::lies::*;
 use crate::arena::world::*;
 use assay_dispute::game::Reason;
 use assay_dispute::player::Model;
+use assay_dispute::prove::ProofKind;
 use assay_ledger::request::MAX_INPUT;
 use assay_tensor::op::Op;
 use assay_tensor::program::{Node, Operand, Output, Program};
@@ -68,4 +69,34 @@ fn an_inference_of_the_largest_input_fits() {
         seen.contains(&Reason::State) && seen.contains(&Reason::Data),
         "{seen:?}"
     );
+}
+
+/// The same step for a challenger who lacks the model: the transaction is shown from the data.
+#[test]
+fn so_does_its_record_without_its_model() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let (_, mut maker) = rollup(vec![model()]);
+    for which in 0..3 {
+        maker.infer(which, 0, 0, false);
+    }
+    let batch = maker.finish().0;
+    let models = Without {
+        models: batch.library.clone(),
+        hidden: batch.records[0].1.program_root,
+    };
+    let mut scene = Scene::new(&batch);
+    scene.heap = 64 * 1024;
+    let mut most = 0;
+    for index in 0..3 {
+        for lie in wrong_states(&batch, index, &mut rng) {
+            for played in scene.convicts_with(&lie, 1, models.clone()) {
+                let (kind, bytes) = played.proof.expect("a proof");
+                assert_eq!(kind, ProofKind::Record, "{}", lie.name);
+                assert!(bytes > MAX_INPUT);
+                most = played.last_units().max(most);
+            }
+        }
+    }
+    println!("a Record proof of the largest inference: {most} units at most");
+    assert!((1..700_000).contains(&most));
 }

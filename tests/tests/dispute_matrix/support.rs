@@ -5,7 +5,7 @@ use crate::arena::world::{Batch, SEQUENCER};
 use assay_dispute::Side;
 use assay_dispute::game::Reason;
 use assay_dispute::player::asserter::{LEGACY_ROOM, VERSION_1_ROOM};
-use assay_dispute::player::{Asserter, Challenger, Claims};
+use assay_dispute::player::{Asserter, Challenger, Claims, Models};
 use assay_tests::duel::{Duel, Played};
 use assay_tests::rollup::TestRollup;
 use assay_tests::staged::draft;
@@ -55,11 +55,11 @@ impl<'a> Scene<'a> {
     }
 
     /// A dispute between these two over the batch that is pending with this header.
-    pub fn duel(
+    pub fn duel<M: Models>(
         &mut self,
         wire: Wire,
         header: assay_ledger::header::Header,
-        challenger: &mut Challenger<std::sync::Arc<crate::arena::world::Cached>>,
+        challenger: &mut Challenger<M>,
         claims: Claims,
     ) -> Played {
         let room = match wire {
@@ -78,8 +78,15 @@ impl<'a> Scene<'a> {
     /// The lie is posted, and an honest challenger wins against every way to stand by it (the first few of
     /// them); or it cannot even be posted. Returns the games.
     pub fn convicts(&mut self, lie: &Lie, ways: usize) -> Vec<Played> {
-        let own = self.batch.knowledge(lie.header, lie.data.clone());
-        let mut challenger = Challenger::new(own, self.batch.library.clone());
+        self.convicts_with(lie, ways, self.batch.library.clone())
+    }
+
+    /// The same of a challenger who has only these models.
+    pub fn convicts_with<M: Models>(&mut self, lie: &Lie, ways: usize, models: M) -> Vec<Played> {
+        let own = self
+            .batch
+            .knowledge_with(&models, lie.header, lie.data.clone());
+        let mut challenger = Challenger::new(own, models);
         assert!(challenger.wrong().is_some(), "{}", lie.name);
         let mut games = Vec::new();
         for (way, claims) in lie.claims.iter().enumerate().take(ways) {

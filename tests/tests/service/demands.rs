@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 use assay::config::TxVersion;
 use assay::dev::network::dev_rollup;
 use assay::dispute::cases::knowledge;
-use assay::replica::runs::RunsError;
 use assay::service::Service;
 use assay::verifier::Verifier;
 use assay_client::accounts;
@@ -18,7 +17,6 @@ use assay_client::pda;
 use assay_client::sender::Order;
 use assay_client::wallet::Wallet;
 use assay_dispute::demand::{Blob, Named, Pieces};
-use assay_ledger::Hash;
 use assay_ledger::header::Header;
 use assay_ledger::transaction::Transaction;
 use assay_tensor::merkle;
@@ -33,10 +31,7 @@ fn deployment(verifier: &Verifier) -> Result<(Header, Named)> {
     for number in 1..=verifier.replica().head().number {
         let header = store.batch(number)?.context("a batch")?.header;
         // No model is callable before the batch after its deployment.
-        let none = |_: &[assay_ledger::batch::Run]| Ok::<Vec<Hash>, RunsError>(Vec::new());
-        let Ok(known) = knowledge(store, &header, none) else {
-            continue;
-        };
+        let known = knowledge(store, &header, |_| Vec::new())?;
         let found = known.transactions().iter().zip(known.results());
         let found = (0u32..).zip(found);
         let mut found = found.filter(|(_, (tx, _))| matches!(tx, Transaction::Deploy { .. }));

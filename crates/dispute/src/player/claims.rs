@@ -36,12 +36,13 @@ pub struct Claims {
 
 impl Claims {
     /// What is true of the batch; `None` if it is not one that could be posted: its data is malformed,
-    /// or a transaction may not be there.
+    /// or a transaction may not be there; or if some outputs are not known.
     pub fn honest(knowledge: &mut Knowledge) -> Option<Self> {
         let states = knowledge.states(None)?.to_vec();
         let results = knowledge.results();
         let transactions = knowledge.transactions();
-        if transactions.is_empty() || results.len() != transactions.len() {
+        let whole = results.len() == transactions.len() && knowledge.unknown().is_empty();
+        if transactions.is_empty() || !whole {
             return None;
         }
         let runs = knowledge.runs().iter();

@@ -14,20 +14,19 @@ pub mod challenger;
 pub mod claims;
 pub mod knowledge;
 pub mod models;
+mod partial;
 
 pub use asserter::Asserter;
 pub use challenger::{Challenger, Wrong};
 pub use claims::{Claims, RunClaims};
-pub use knowledge::{Knowledge, Unknown};
+pub use knowledge::{Knowledge, Missing};
 pub use models::{Library, Model, Models};
 
 use crate::Side;
-use crate::descent::Descent;
 use crate::game::Dispute;
 use crate::moves::Move;
 use crate::prove::ProofKind;
 use crate::stage::Class;
-use assay_tensor::merkle::{self, Levels};
 
 /// What a player does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,27 +55,4 @@ fn waits(dispute: &Dispute, side: Side, live: bool, now: u64) -> Option<Next> {
         Class::Turn(turn, _) if turn == side => None,
         Class::Turn(_, deadline) => Some(Next::Wait(deadline)),
     }
-}
-
-/// The siblings of leaf `index`, which is on the path of `descent` or left of it, in the asserter's
-/// tree: on the path and right of it they are the asserter's, left of it one's `own`. None of the leaves
-/// in `own` right of the path matter, nor how many there are. `None` if `index` is right of the path.
-fn path_left_of(own: &Levels, descent: &Descent, index: u64) -> Option<Vec<crate::Hash>> {
-    if index > descent.index || !descent.done() {
-        return None;
-    }
-    let path = descent.path();
-    let node = |level: usize, at: u64| {
-        let (below, above) = path.split_at(level);
-        match (at ^ (descent.index >> level), above.first()) {
-            (0, _) => merkle::root_from_path(&descent.node, descent.index, below),
-            (1, Some(sibling)) if at > descent.index >> level => *sibling,
-            _ => own.node(level as u32, at),
-        }
-    };
-    Some(
-        (0..path.len())
-            .map(|level| node(level, (index >> level) ^ 1))
-            .collect(),
-    )
 }

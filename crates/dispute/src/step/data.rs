@@ -25,6 +25,7 @@ use assay_ledger::codec::{Chunks, DecodeError, NotSupplied, Source, decode_from}
 use assay_ledger::data::{CHUNK, chunk_count, chunk_hash};
 use assay_ledger::header::Header;
 use assay_ledger::result::TxResult;
+use assay_ledger::transaction::Transaction;
 use assay_tensor::merkle::{self, Levels};
 use core::cell::RefCell;
 
@@ -43,6 +44,19 @@ pub fn check_data(
     claimed: Option<(&TxResult, &Hash)>,
     proof: &[u8],
 ) -> Result<bool, ProofError> {
+    Ok(match record(header, index, proof)? {
+        Some(tx) => claimed.is_some_and(|(result, leaf)| tx_leaf(&tx, result) != *leaf),
+        None => true,
+    })
+}
+
+/// Record `index` of the batch's data; `None` if it is malformed.
+#[inline(never)]
+pub(super) fn record(
+    header: &Header,
+    index: u32,
+    proof: &[u8],
+) -> Result<Option<Transaction>, ProofError> {
     if index >= header.tx_count {
         return Err(ProofError::Malformed);
     }
@@ -52,8 +66,8 @@ pub fn check_data(
         chunks: &chunks,
     };
     match decode_from(&source, header.tx_count, index) {
-        Ok(tx) => Ok(claimed.is_some_and(|(result, leaf)| tx_leaf(&tx, result) != *leaf)),
-        Err(DecodeError::Malformed(_)) => Ok(true),
+        Ok(tx) => Ok(Some(tx)),
+        Err(DecodeError::Malformed(_)) => Ok(None),
         Err(DecodeError::NotSupplied(_)) => Err(ProofError::Opening("a chunk of the record")),
     }
 }

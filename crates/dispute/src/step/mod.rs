@@ -10,6 +10,7 @@ pub mod element;
 pub mod end;
 pub mod output;
 pub mod program;
+pub mod record;
 pub mod state;
 
 /// The bytes are no proof: they do not open what they should. That says nothing about the claim.

@@ -34,7 +34,7 @@ use assay_ledger::signature::Verify;
 use assay_ledger::state::INVALID;
 use assay_ledger::transaction::Transaction;
 use assay_ledger::transition::{Env, apply_root};
-use assay_ledger::witness::Witness;
+use assay_ledger::witness::{Partial, Witness};
 use assay_tensor::merkle;
 use borsh::BorshDeserialize;
 
@@ -55,6 +55,20 @@ pub struct StateClaims {
     pub after: Hash,
 }
 
+impl StateClaims {
+    /// What is claimed of the transaction before the state root to which the `descent` led.
+    pub(super) fn new(header: &Header, descent: &Descent, index: u32) -> Self {
+        Self {
+            env: Env::from(header),
+            tx_root: header.tx_root,
+            tx_count: header.tx_count,
+            states_root: descent.root,
+            index,
+            after: descent.node,
+        }
+    }
+}
+
 /// The step to the state root to which the `descent` of the asserter's state roots led: see [`check_state`].
 pub fn check_step(
     header: &Header,
@@ -68,14 +82,8 @@ pub fn check_step(
         Bytes::new(proof).end()?;
         return Ok(descent.node != states.before);
     };
-    let claims = StateClaims {
-        env: Env::from(header),
-        tx_root: header.tx_root,
-        tx_count: header.tx_count,
-        states_root: descent.root,
-        index: u32::try_from(index).map_err(|_| ProofError::Malformed)?,
-        after: descent.node,
-    };
+    let index = u32::try_from(index).map_err(|_| ProofError::Malformed)?;
+    let claims = StateClaims::new(header, descent, index);
     check_state(&claims, proof, message_chain, verify)
 }
 
@@ -97,13 +105,7 @@ pub fn check_state(
     verify: &mut impl Verify,
 ) -> Result<bool, ProofError> {
     let mut proof = Bytes::new(proof);
-    let before = proof.hash()?;
-    let index = u64::from(claims.index);
-    let states = u64::from(claims.tx_count).saturating_add(1);
-    let path = proof.hashes(merkle::depth(states))?;
-    if !merkle::verify(&claims.states_root, states, &before, index, path) {
-        return Err(ProofError::Opening("the state before"));
-    }
+    let before = before(claims, &mut proof)?;
     if before == INVALID {
         proof.end()?;
         return Ok(claims.after != INVALID);
@@ -111,11 +113,29 @@ pub fn check_state(
     let (tx, result) = leaf(claims, &mut proof)?;
     let witness = Witness::try_from_slice(proof.rest()).map_err(|_| ProofError::Malformed)?;
     check_message(&claims.env, &tx, &witness, message_chain)?;
-    let opened = witness.open(&before);
-    let mut state = opened.map_err(|_| ProofError::Opening("the witness"))?;
+    let mut state = open(witness, &before)?;
     let after = apply_root(&mut state, &claims.env, &tx, &result, verify)
         .map_err(|_| ProofError::Opening("what the transaction reads of the state"))?;
     Ok(after != claims.after)
+}
+
+/// The state root before the transaction, opened against the root over the state roots.
+#[inline(never)]
+pub(super) fn before(claims: &StateClaims, proof: &mut Bytes<'_>) -> Result<Hash, ProofError> {
+    let before = proof.hash()?;
+    let index = u64::from(claims.index);
+    let states = u64::from(claims.tx_count).saturating_add(1);
+    let path = proof.hashes(merkle::depth(states))?;
+    if !merkle::verify(&claims.states_root, states, &before, index, path) {
+        return Err(ProofError::Opening("the state before"));
+    }
+    Ok(before)
+}
+
+/// The part of the state with root `before` that the witness shows.
+pub(super) fn open(witness: Witness, before: &Hash) -> Result<Partial, ProofError> {
+    let opened = witness.open(before);
+    opened.map_err(|_| ProofError::Opening("the witness"))
 }
 
 /// The transaction and the result that its leaf claims, opened against the transaction root.
@@ -139,7 +159,7 @@ fn leaf(
 
 /// That the witness has a message if the transaction consumes one, and that it is the one that L1 has sent:
 /// the state root does not commit to it. Its components are yet to be opened.
-fn check_message(
+pub(super) fn check_message(
     env: &Env,
     tx: &Transaction,
     witness: &Witness,

@@ -44,9 +44,9 @@ impl Replayed {
     }
 }
 
-/// Where a batch differs from what its data and its parent say it is.
+/// Where a batch differs from what its data and its parent say it is, or why that is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Difference<E> {
+pub enum Difference {
     /// It was made on top of another batch.
     #[error("the batch's parent is another")]
     Parent,
@@ -76,27 +76,28 @@ pub enum Difference<E> {
     /// The state after it is another.
     #[error("the batch's state is not the one after its transactions")]
     State,
-    /// The models could not be run.
-    #[error("the models could not be run: {0}")]
-    Outputs(E),
-    /// The models' runs did not give one output root each.
-    #[error("there is not one output root for each run")]
-    OutputCount,
+    /// Some outputs are not known, and with them the transaction root; a job's are part of the state besides.
+    /// All else is as the header says.
+    #[error("the outputs of {} runs are not known", .0.len())]
+    Outputs(
+        /// The indices of their transactions.
+        Vec<u32>,
+    ),
 }
 
 /// Does the batch of `header` again on `state`, the state after its parent, to which the
 /// messages it consumes have been [added](FullState::push_message). `outputs` runs the models:
-/// for all runs of the batch at once, one output root each, in order.
+/// for all runs of the batch at once, one output root each, in order, or none where a run cannot be done.
 ///
 /// If everything is as the header says, `state` is the one after the batch; otherwise it stays
 /// as it was.
-pub fn replay<E>(
+pub fn replay(
     state: &mut FullState,
     parent: &Hash,
     header: &Header,
     data: &[u8],
-    outputs: impl FnOnce(&[Run]) -> Result<Vec<Hash>, E>,
-) -> Result<Replayed, Difference<E>> {
+    outputs: impl FnOnce(&[Run]) -> Vec<Option<Hash>>,
+) -> Result<Replayed, Difference> {
     if header.parent != *parent {
         return Err(Difference::Parent);
     }
@@ -119,7 +120,9 @@ pub fn replay<E>(
         let index = count as u32;
         return Err(Difference::Transaction { index, fault });
     }
-    let roots = outputs_of(&runs, outputs)?;
+    let roots = outputs_of(&runs, outputs);
+    let unknown = unknown(&runs, &roots);
+    let jobs = has_job(&transactions, &unknown);
 
     let checkpoint = state.checkpoint();
     // The signatures have been verified over the same bytes.
@@ -141,10 +144,12 @@ pub fn replay<E>(
     let leaves: Vec<Hash> = records.iter().map(|(tx, r)| tx_leaf(tx, r)).collect();
     let difference = if let Some(fault) = fault {
         Some(Difference::Transaction { index, fault })
-    } else if tx_root(&leaves) != header.tx_root {
+    } else if unknown.is_empty() && tx_root(&leaves) != header.tx_root {
         Some(Difference::TxRoot)
-    } else if state.components() != header.state {
+    } else if !ends_as(&state.components(), &header.state, jobs) {
         Some(Difference::State)
+    } else if !unknown.is_empty() {
+        Some(Difference::Outputs(unknown))
     } else {
         None
     };
@@ -172,62 +177,78 @@ pub struct Derived {
     pub results: Vec<TxResult>,
     /// The models' runs among these.
     pub runs: Vec<Run>,
+    /// The indices of the transactions whose outputs are not known; their results have zero for them.
+    pub unknown: Vec<u32>,
+    /// The state after these, but for what follows from outputs that are not known.
+    pub after: StateComponents,
     /// Why the next one may not be there, if there is one.
     pub fault: Option<Fault>,
 }
 
-/// The outputs of a batch's runs are not to be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoOutputs<E> {
-    /// The models could not be run.
-    #[error("the models could not be run: {0}")]
-    Failed(E),
-    /// The models' runs did not give one output root each.
-    #[error("there is not one output root for each run")]
-    Count,
-}
-
-impl<E> From<NoOutputs<E>> for Difference<E> {
-    fn from(error: NoOutputs<E>) -> Self {
-        match error {
-            NoOutputs::Failed(e) => Self::Outputs(e),
-            NoOutputs::Count => Self::OutputCount,
-        }
+impl Derived {
+    /// Whether the state after the batch is as its header says, as far as is known.
+    pub fn ends_as(&self, header: &Header, transactions: &[Transaction]) -> bool {
+        let jobs = has_job(transactions, &self.unknown);
+        ends_as(&self.after, &header.state, jobs)
     }
 }
 
 /// Derives what the batch of `header` should have said of its `transactions`, as far as they may be there.
 /// `state` is the one after its parent, to which the messages that it consumes have been
 /// [added](FullState::push_message), and stays as it is. `outputs` runs the models, as for [`replay`].
-pub fn derive<E>(
+pub fn derive(
     state: &mut FullState,
     header: &Header,
     transactions: &[Transaction],
-    outputs: impl FnOnce(&[Run]) -> Result<Vec<Hash>, E>,
-) -> Result<Derived, NoOutputs<E>> {
+    outputs: impl FnOnce(&[Run]) -> Vec<Option<Hash>>,
+) -> Derived {
     let (runs, count, fault) = runs(state, header, transactions);
-    let roots = outputs_of(&runs, outputs)?;
+    let roots = outputs_of(&runs, outputs);
     let checkpoint = state.checkpoint();
     let good = transactions.get(..count).unwrap_or_default();
     let walked = walk(state, header, good, &roots, &mut Assumed);
+    let after = state.components();
     state.rollback(checkpoint);
-    Ok(Derived {
+    Derived {
         results: walked.results,
+        unknown: unknown(&runs, &roots),
         runs,
+        after,
         fault,
-    })
+    }
 }
 
-/// The output root of each run, by its transaction's index.
-fn outputs_of<E>(
+/// The output roots that are known, by their transactions' indices.
+fn outputs_of(
     runs: &[Run],
-    outputs: impl FnOnce(&[Run]) -> Result<Vec<Hash>, E>,
-) -> Result<HashMap<u32, Hash>, NoOutputs<E>> {
-    let roots = outputs(runs).map_err(NoOutputs::Failed)?;
-    if roots.len() != runs.len() {
-        return Err(NoOutputs::Count);
+    outputs: impl FnOnce(&[Run]) -> Vec<Option<Hash>>,
+) -> HashMap<u32, Hash> {
+    let roots = runs.iter().zip(outputs(runs));
+    roots
+        .filter_map(|(run, root)| Some((run.index, root?)))
+        .collect()
+}
+
+/// The indices of the transactions whose outputs are not known.
+fn unknown(runs: &[Run], roots: &HashMap<u32, Hash>) -> Vec<u32> {
+    let indices = runs.iter().map(|run| run.index);
+    indices.filter(|index| !roots.contains_key(index)).collect()
+}
+
+/// Whether one of these is a job: its outputs go to the outbox. No other output is part of a state.
+fn has_job(transactions: &[Transaction], indices: &[u32]) -> bool {
+    let of = |index: &u32| transactions.get(*index as usize);
+    let mut of = indices.iter().filter_map(of);
+    of.any(Transaction::consumes_message)
+}
+
+/// Whether a state is the one `expected`, but for what is in the outbox if a job's outputs are not known.
+fn ends_as(own: &StateComponents, expected: &StateComponents, job_unknown: bool) -> bool {
+    let mut own = *own;
+    if job_unknown {
+        own.outbox.root = expected.outbox.root;
     }
-    Ok(runs.iter().map(|run| run.index).zip(roots).collect())
+    own == *expected
 }
 
 /// The models' runs of a batch up to the first transaction that may not be there, that one's index (or

@@ -293,5 +293,9 @@ fn proven(kind: ProofKind) -> (&'static str, String) {
         ),
         ProofKind::Output => ("output", "that the output is another value".into()),
         ProofKind::Element => ("element", "that an element is another".into()),
+        ProofKind::Record => (
+            "state",
+            "from the data that the transaction leads to another state".into(),
+        ),
     }
 }

@@ -34,12 +34,13 @@ impl Game<'_, '_> {
 
     pub(super) fn any_proof(&mut self) -> (ProofKind, Vec<u8>) {
         let index = self.rng.random_range(0..=self.table.header.tx_count);
-        let kind = match self.rng.random_range(0..6) {
+        let kind = match self.rng.random_range(0..7) {
             0 => ProofKind::Data { index },
             1 => ProofKind::Program,
             2 => ProofKind::End,
             3 => ProofKind::State,
             4 => ProofKind::Output,
+            5 => ProofKind::Record,
             _ => ProofKind::Element,
         };
         // What opens, whether or not it shows something wrong, or anything.

@@ -31,7 +31,7 @@ pub enum Deed {
 /// Why it was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum No {
-    /// Not with this key.
+    /// Not with this key, or not for it.
     Player,
     /// The batch's window is over.
     Closed,
@@ -200,6 +200,10 @@ impl<'a> Court<'a> {
                 _ => return Err(No::Pending),
             },
             Deed::Claim(key) => {
+                let parties = [Side::Asserter, Side::Challenger].map(|side| self.key(at, side));
+                if !parties.contains(key) {
+                    return Err(No::Player);
+                }
                 let paid = self.due(at, key);
                 self.add(*key, paid);
             }

@@ -40,7 +40,8 @@ impl Game<'_, '_> {
             }
         }
         for (at, key) in claims {
-            self.court.act(at, STRANGER, Deed::Claim(key)).unwrap();
+            let done = self.court.act(at, STRANGER, Deed::Claim(key));
+            assert_eq!(done.is_ok(), key != STRANGER, "{done:?}");
         }
         if self.court.live {
             self.court.now = self.court.now.max(params.window);

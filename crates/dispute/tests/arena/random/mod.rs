@@ -5,8 +5,9 @@
 //! others do what one of the players at the table would do, or anything, at any time.
 
 mod anything;
-mod court;
+pub mod court;
 mod end;
+pub mod rounds;
 pub mod table;
 mod tally;
 

@@ -14,7 +14,6 @@ use assay_tensor::trace::Trace;
 use assay_tensor::types::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 /// Models that give something else than they should.
@@ -36,11 +35,11 @@ impl Wrong {
     pub fn knowledge(&self, batch: &Batch, header: Header, data: Vec<u8>) -> Knowledge {
         let outputs = |runs: &[Run]| {
             let root = |run: &Run| {
-                let model = self.model(&run.program_root, &run.parameters_root).unwrap();
-                let outputs = model.outputs(&self.trace(&model, &run.input).unwrap());
-                list_root_of(outputs.count(), &outputs.root())
+                let model = self.model(&run.program_root, &run.parameters_root)?;
+                let outputs = model.outputs(&*self.trace(&model, &run.input)?);
+                Some(list_root_of(outputs.count(), &outputs.root()))
             };
-            Ok::<_, Infallible>(runs.iter().map(root).collect())
+            runs.iter().map(root).collect()
         };
         Knowledge::new(header, batch.parent, batch.before.clone(), data, outputs).unwrap()
     }
@@ -76,6 +75,8 @@ pub struct Table<'a> {
     pub name: String,
     pub batch: &'a Batch,
     pub header: Header,
+    /// The data that was posted with the header.
+    pub data: Vec<u8>,
     /// Whether the batch is right.
     pub right: bool,
     /// The honest ones come first, where there are honest ones.
@@ -131,6 +132,7 @@ impl<'a> Table<'a> {
             name,
             batch,
             header,
+            data: data.to_vec(),
             right: false,
             challengers: vec![Box::new(Challenger::new(own, batch.library.clone()))],
             asserters: Vec::new(),

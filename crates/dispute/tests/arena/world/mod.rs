@@ -21,7 +21,6 @@ use assay_tensor::trace::Trace;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, HashMap};
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 /// A mint that is not SOL.
@@ -113,6 +112,25 @@ impl Models for Cached {
     }
 }
 
+/// All models but one.
+#[derive(Clone)]
+pub struct Without {
+    pub models: Arc<Cached>,
+    /// Root of its program.
+    pub hidden: Hash,
+}
+
+impl Models for Without {
+    fn model(&self, program_root: &Hash, parameters_root: &Hash) -> Option<Arc<Model>> {
+        let known = *program_root != self.hidden;
+        known.then(|| self.models.model(program_root, parameters_root))?
+    }
+
+    fn malformed(&self, program_root: &Hash) -> Option<Leaves> {
+        self.models.malformed(program_root)
+    }
+}
+
 /// The root over the outputs of a run.
 pub fn output_root(models: &impl Models, model: &Model, input: &[u8]) -> Hash {
     let trace = models.trace(model, input).unwrap();
@@ -185,15 +203,17 @@ pub fn mixed_malformed(seed: u64, count: usize) -> Batch {
 impl Batch {
     /// What follows from this header and data, with the models' outputs as they should be.
     pub fn knowledge(&self, header: Header, data: Vec<u8>) -> Knowledge {
-        let library = &self.library;
+        self.knowledge_with(&self.library, header, data)
+    }
+
+    /// The same for somebody who has only these models.
+    pub fn knowledge_with(&self, models: &impl Models, header: Header, data: Vec<u8>) -> Knowledge {
         let outputs = |runs: &[Run]| {
             let root = |run: &Run| {
-                let model = library
-                    .model(&run.program_root, &run.parameters_root)
-                    .unwrap();
-                output_root(library, &model, &run.input)
+                let model = models.model(&run.program_root, &run.parameters_root)?;
+                Some(output_root(models, &model, &run.input))
             };
-            Ok::<_, Infallible>(runs.iter().map(root).collect())
+            runs.iter().map(root).collect()
         };
         Knowledge::new(header, self.parent, self.before.clone(), data, outputs).unwrap()
     }
