@@ -227,6 +227,20 @@ mod open_demand {
         r.disputed(&demander, 0, &naming.header());
         let one = r.demanded(&demander, 20, &naming, naming.chunks());
         assert_eq!(r.demand(&one).fee, fee(21));
+        // What is over the usual is nobody's: a sequencer that answers its own demands pays it too.
+        let (key, chain) = (r.sequencer.insecure_clone(), r.chain());
+        let lamports = |r: &TestRollup| {
+            let of = |key: &Pubkey| r.svm.lamports(key);
+            [of(&key.pubkey()), of(&chain), r.demand(&one).bond]
+        };
+        let before = lamports(&r);
+        let sent = accepted(r.answer(&key, &one, 0, &naming.chunk(0, 0)));
+        assert_eq!(sent.event::<PieceAnswered>().fee, PIECE_FEE);
+        let after = lamports(&r);
+        let lost = fee(21) - PIECE_FEE;
+        assert_eq!(after[0], before[0] + PIECE_FEE);
+        assert_eq!(after[1], before[1] + lost);
+        assert_eq!(after[2], before[2] - fee(21));
     }
 }
 

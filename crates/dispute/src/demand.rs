@@ -11,6 +11,7 @@
 //! that a third is left to run the model and to dispute what others say that it does.
 
 use crate::Hash;
+use crate::stage::apart;
 use alloc::vec::Vec;
 use assay_ledger::batch::tx_leaf;
 use assay_ledger::header::Header;
@@ -24,22 +25,22 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Pieces of a demand, at most: one bit each.
 pub const MAX_PIECES: u8 = 64;
-/// Lamports that an answer earns for a piece where nothing else is open, at the demander's cost. A
-/// piece that does not fit a transaction takes six of legacy size at 5,000 lamports each: a buffer is
-/// opened, written three times, used and closed.
+/// Lamports that an answer earns, at the demander's cost. A piece that does not fit a transaction takes
+/// six of legacy size at 5,000 lamports each: a buffer is opened, written three times, used and closed.
 pub const PIECE_FEE: u64 = 30_000;
-/// Open demands and disputes over the batch that raise the fee by as much again.
+/// Open demands and disputes over the batch that raise the cost by as much again.
 pub const FEE_STEP: u32 = 8;
 
-/// Lamports that an answer earns for a piece of a demand that is opened while so many others, and
-/// disputes, are open over the batch. It rises, so that who would have its opponent drown in demands pays with
-/// the square of their number, and who demands one piece among them pays little more.
+/// Lamports that a piece costs which is demanded while so many other demands, and disputes, are open over the
+/// batch. It rises, so that who would have its opponent drown in demands pays with the square of their number,
+/// and who demands one piece among them pays little more. What is over [`PIECE_FEE`] is lost to all: or a
+/// sequencer could make it dear for others with demands that it answers itself, and earn by what they pay.
 pub const fn fee(open: u32) -> u64 {
     PIECE_FEE + PIECE_FEE * (open as u64) / FEE_STEP as u64
 }
 
 /// Lamports that a demand for so many pieces at this fee puts at stake: what a dispute does, or what
-/// answers earn if that is more. What they do not earn is returned.
+/// the answers cost if that is more. What they do not cost is returned.
 pub const fn bond(dispute_bond: u64, fee: u64, pieces: u8) -> u64 {
     let fees = fee.saturating_mul(pieces as u64);
     if dispute_bond > fees {
@@ -104,12 +105,14 @@ pub struct Named {
     /// Place of the transaction that does: a deployment or an update.
     pub index: u32,
     /// The transaction.
+    #[borsh(deserialize_with = "apart")]
     pub transaction: Transaction,
     /// Its result, which is that it did what it asked for.
     pub result: TxResult,
     /// Path of the leaf in the batch's transaction tree.
     pub path: Vec<Hash>,
     /// Of an update: the model, which says what program the parameters are for.
+    #[borsh(deserialize_with = "apart")]
     pub updated: Option<Updated>,
 }
 

@@ -63,7 +63,7 @@ pub enum Stage {
 
 /// A part of a stage, decoded in a frame of its own for the same reason.
 #[inline(never)]
-fn apart<R: Read, T: BorshDeserialize>(reader: &mut R) -> Result<T> {
+pub(crate) fn apart<R: Read, T: BorshDeserialize>(reader: &mut R) -> Result<T> {
     T::deserialize_reader(reader)
 }
 

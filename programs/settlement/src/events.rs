@@ -287,7 +287,7 @@ pub struct DemandOpened {
     pub pieces: Pieces,
     /// Lamports that the demander put down.
     pub bond: u64,
-    /// Lamports of them that each answer earns.
+    /// Lamports of them that each answer costs.
     pub fee: u64,
     /// The first slot in which nothing may be answered any more.
     pub answer_end: u64,

@@ -67,9 +67,12 @@ impl AnswerDemand<'_> {
         }
         let demand = &mut self.demand;
         demand.left = left_after(demand, place, answer)?;
-        let fee = demand.pay_answer()?;
-        demand.sub_lamports(fee)?;
+        let price = demand.pay_answer()?;
+        let fee = price.min(demand::PIECE_FEE);
+        demand.sub_lamports(price)?;
         self.answerer.add_lamports(fee)?;
+        // The rest is nobody's: no instruction takes lamports from the chain's account.
+        self.chain.add_lamports(price.saturating_sub(fee))?;
         if demand.left == 0 {
             demand.over = true;
             let mut chain = self.chain.load_mut()?;

@@ -16,7 +16,7 @@ use assay_ledger::header::Header;
 #[derive(Accounts)]
 #[instruction(id: u64)]
 pub struct OpenDemand<'info> {
-    /// Cannot get the pieces from anywhere; pays the rent and what answers earn.
+    /// Cannot get the pieces from anywhere; pays the rent and what answers cost.
     #[account(mut)]
     pub demander: Signer<'info>,
     /// The rollup.
@@ -176,9 +176,28 @@ fn demanded(
     header: &BatchHeader,
     pieces: Pieces,
     named: &[u8],
-) -> Result<([u8; 32], demand::Demand)> {
-    let named = Named::try_from_slice(named).map_err(|_| SettlementError::NotNamed)?;
-    let header: Header = header.to_ledger()?;
-    let rules = demand::Demand::open(&header, &named, pieces.into());
-    Ok((header.hash(), rules.map_err(SettlementError::from)?))
+) -> Result<([u8; 32], Box<demand::Demand>)> {
+    let named = named_in(named)?;
+    let header = boxed(header)?;
+    let rules = opened(&header, &named, pieces)?;
+    Ok((header.hash(), rules))
+}
+
+// Each in a frame of its own.
+
+#[inline(never)]
+fn named_in(bytes: &[u8]) -> Result<Box<Named>> {
+    let named = Named::try_from_slice(bytes).map_err(|_| SettlementError::NotNamed)?;
+    Ok(Box::new(named))
+}
+
+#[inline(never)]
+fn boxed(header: &BatchHeader) -> Result<Box<Header>> {
+    Ok(Box::new(header.to_ledger()?))
+}
+
+#[inline(never)]
+fn opened(header: &Header, named: &Named, pieces: Pieces) -> Result<Box<demand::Demand>> {
+    let rules = demand::Demand::open(header, named, pieces.into());
+    Ok(Box::new(rules.map_err(SettlementError::from)?))
 }

@@ -39,7 +39,7 @@ pub struct Demand {
     /// Lamports that the demander put down, less what answers have earned. When the demand is over
     /// they are the demander's again, with what it has won.
     pub bond: u64,
-    /// Lamports that an answer earns.
+    /// Lamports that an answer costs the demander.
     pub fee: u64,
     /// The program that the batch names, or that its parameters are for.
     pub program: ProgramHead,
