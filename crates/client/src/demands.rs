@@ -86,7 +86,8 @@ pub async fn answers(
         let Some(transaction) = rpc.transaction(&entry.signature).await? else {
             continue;
         };
-        for call in history::calls(&transaction) {
+        let mut read = true;
+        for (at, call) in history::calls(&transaction).into_iter().enumerate() {
             let to = call.program == settlement::ID && call.account(OF) == found.address;
             let given = if !to {
                 None
@@ -94,7 +95,8 @@ pub async fn answers(
                 Some((place, answer))
             } else if let Some(AnswerFromBuffer { place }) = parse(&call) {
                 let buffer = call.account(BUFFER);
-                let bytes = written(rpc, &buffer, &entry.signature).await?;
+                let bytes = written(rpc, &buffer, &entry.signature, at).await?;
+                read &= bytes.is_some();
                 bytes.map(|bytes| (place, bytes))
             } else {
                 None
@@ -110,50 +112,101 @@ pub async fn answers(
                 answers.insert(place, answer);
             }
         }
-        seen.insert(entry.signature);
+        if read {
+            seen.insert(entry.signature);
+        }
     }
     Ok(answers)
 }
 
-/// What was in a buffer when the transaction of this signature used it; `None` if that is not known (yet).
+/// What was in a buffer at call `at` of the transaction of this signature; `None` if that is not known (yet).
 async fn written(
     rpc: &Rpc,
     buffer: &Pubkey,
     used: &Signature,
+    at: usize,
 ) -> Result<Option<Vec<u8>>, RpcError> {
-    let mut content = Vec::new();
     let mut entries = history::all(rpc, buffer, None).await?;
     entries.reverse();
+    let mut calls = Vec::new();
     for entry in entries.into_iter().filter(|entry| !entry.failed) {
         let Some(transaction) = rpc.transaction(&entry.signature).await? else {
             return Ok(None);
         };
-        for call in history::calls(&transaction) {
-            if call.program != settlement::ID {
-                continue;
-            }
-            if let Some(OpenBuffer { len }) = parse(&call)
-                && call.account(1) == *buffer
-            {
-                content = vec![0; usize::try_from(len).unwrap_or_default()];
-            } else if let Some(WriteBuffer { offset, bytes }) = parse(&call)
-                && call.account(1) == *buffer
-                && let Some(start) = usize::try_from(offset).ok()
-                && let Some(end) = start.checked_add(bytes.len())
-                && let Some(part) = content.get_mut(start..end)
-            {
-                part.copy_from_slice(&bytes);
-            } else if parse::<AnswerFromBuffer>(&call).is_some()
-                && call.account(BUFFER) == *buffer
-                && entry.signature == *used
-            {
-                return Ok(Some(content));
-            }
+        let mut these = history::calls(&transaction);
+        let last = entry.signature == *used;
+        if last {
+            these.truncate(at);
+        }
+        calls.extend(these);
+        if last {
+            return Ok(Some(content(buffer, &calls)));
         }
     }
     Ok(None)
 }
 
+/// What is in a buffer after these calls. One transaction may write and use it several times.
+fn content(buffer: &Pubkey, calls: &[Call]) -> Vec<u8> {
+    let mut content = Vec::new();
+    let of = |call: &&Call| call.program == settlement::ID && call.account(1) == *buffer;
+    for call in calls.iter().filter(of) {
+        if let Some(OpenBuffer { len }) = parse(call) {
+            content = vec![0; usize::try_from(len).unwrap_or_default()];
+        } else if let Some(WriteBuffer { offset, bytes }) = parse(call)
+            && let Some(start) = usize::try_from(offset).ok()
+            && let Some(end) = start.checked_add(bytes.len())
+            && let Some(part) = content.get_mut(start..end)
+        {
+            part.copy_from_slice(&bytes);
+        }
+    }
+    content
+}
+
 fn parse<T: Discriminator + AnchorDeserialize>(call: &Call) -> Option<T> {
     T::try_from_slice(call.data.strip_prefix(T::DISCRIMINATOR)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instructions::disputes::{close_buffer, open_buffer, write_buffer};
+    use solana_instruction::Instruction;
+
+    /// A buffer can be written and used several times, also in one transaction, and opened anew.
+    #[test]
+    fn a_buffer_holds_what_was_written_before_it_was_used() {
+        let owner = Pubkey::new_from_array([1; 32]);
+        let buffer = crate::pda::buffer(&owner, 7);
+        let other = crate::pda::buffer(&owner, 8);
+        let write =
+            |to: &Pubkey, offset, bytes: &[u8]| write_buffer(&owner, to, offset, bytes.to_vec());
+        let [.., open] = open_buffer(&owner, 7, 4, 0);
+        let [.., again] = open_buffer(&owner, 7, 2, 0);
+        let call = |instruction: Instruction| Call {
+            program: instruction.program_id,
+            accounts: instruction.accounts.iter().map(|a| a.pubkey).collect(),
+            data: instruction.data,
+        };
+        let calls: Vec<Call> = [
+            open,
+            write(&buffer, 0, &[1, 2]),
+            write(&other, 0, &[9; 4]),
+            write(&buffer, 1, &[3, 4, 5]),
+            // Refused by the program, had it been there.
+            write(&buffer, 3, &[6, 7]),
+            close_buffer(&owner, &buffer),
+            again,
+        ]
+        .into_iter()
+        .map(call)
+        .collect();
+        let after = |calls_so_far: usize| content(&buffer, &calls[..calls_so_far]);
+        assert_eq!(after(0), []);
+        assert_eq!(after(1), [0; 4]);
+        assert_eq!(after(3), [1, 2, 0, 0]);
+        assert_eq!(after(6), [1, 3, 4, 5]);
+        assert_eq!(after(7), [0; 2]);
+    }
 }
