@@ -13,8 +13,8 @@ use settlement::constants::INCINERATOR;
 use settlement::errors::SettlementError as E;
 use settlement::events::*;
 use settlement::seeds;
-use settlement::state::Demand;
 use settlement::state::demand::DemandClass;
+use settlement::state::{Buffer, Demand};
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
@@ -382,7 +382,12 @@ mod answer {
             0,
             vec![1; 10],
         );
-        for instruction in [answer, write] {
+        // Without its opening, what was written to a buffer cannot be put together.
+        let rent = r.svm.rent(Buffer::size(10));
+        let [pay, allocate, open] =
+            assay_client::instructions::disputes::open_buffer(&key.pubkey(), 1, 10, rent);
+        accepted(r.svm.send(&[pay, allocate], &[&key]));
+        for instruction in [answer, write, open] {
             let inner = relay::through(instruction.clone());
             refused(
                 r.svm.send_as(Wire::V1, &[inner], &[&key], &[]),

@@ -1,5 +1,6 @@
 //! Takes a client-created account into use as a buffer.
 
+use super::top_level;
 use crate::constants::{ACCOUNT_VERSION, MAX_BUFFER};
 use crate::errors::SettlementError;
 use crate::state::Buffer;
@@ -27,6 +28,8 @@ impl OpenBuffer<'_> {
 
     /// See [`crate::settlement::open_buffer`].
     pub fn handler(ctx: Context<Self>, len: u32) -> Result<()> {
+        // What is in a buffer follows from how it was opened and written: see `write_buffer`.
+        top_level()?;
         ctx.accounts.validate(len)?;
         let mut buffer = ctx.accounts.buffer.load_init()?;
         buffer.owner = ctx.accounts.owner.key();
