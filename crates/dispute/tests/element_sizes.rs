@@ -11,11 +11,13 @@ mod run;
 use assay_dispute::step::element::MAX_PROOF;
 use assay_onnx::dataset::{self, HeldOut};
 use assay_onnx::{Limits, import};
-use assay_tensor::op::{Epilogue, Op, OutputRange};
+use assay_tensor::check::check;
+use assay_tensor::leaves::MAX_LEAF;
+use assay_tensor::op::{Epilogue, Op, OutputRange, Window};
 use assay_tensor::program::{Node, Operand, Output, Program};
 use assay_tensor::random::random_tensor;
 use assay_tensor::types::{DType, TensorType};
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use run::{Run, place};
 
@@ -164,7 +166,53 @@ fn the_costliest() {
         let opened = opened::opened(&mut rng, op, &types, element);
         assert_eq!(opened.check(&opened.bytes), Ok(false), "{name}");
         println!("{name:<40} {:>7} bytes", opened.proof.len());
+        assert!(opened.leaf.encode().len() <= MAX_LEAF, "{name}");
         most = most.max(opened.proof.len());
     }
     assert!(most > 180_000 && most <= MAX_PROOF, "{most}");
+}
+
+/// Windows of any size that passes the check, anywhere on images of any size: each element opens, and no proof is
+/// longer than the longest.
+#[test]
+fn no_window_s_proof_is_longer_than_the_longest() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let i8s = |dims: &[u32]| TensorType::new(DType::I8, dims);
+    let (mut most, mut opened_all) = (0, 0);
+    while opened_all < run::cases(400) {
+        let rows = rng.random_range(1..=64u32);
+        let columns = rng.random_range(1..=(1 << 16) / rows);
+        let height = rng.random_range(rows..=rows + 4);
+        // A power of two at times, so that the rows lie alike.
+        let width = match rng.random_bool(0.5) {
+            true => 1 << rng.random_range(12..=25u32),
+            false => rng.random_range(columns..=1 << 25),
+        };
+        let window = Window {
+            kernel: [rows, columns],
+            strides: [1, rng.random_range(1..=width)],
+            dilations: [1; 2],
+            pads: [rng.random_range(0..3); 4],
+        };
+        let Some(image) = i8s(&[1, height, width, 1]) else {
+            continue;
+        };
+        let (op, types) = match rng.random_bool(0.5) {
+            true => (Op::MaxPool2d(window), vec![image]),
+            false => (
+                costly::conv(window),
+                costly::weighed(image, &[7, rows, columns, 1]),
+            ),
+        };
+        let Ok(checked) = check(&op, &types) else {
+            continue;
+        };
+        let element = rng.random_range(0..checked.result.shape.elements());
+        let opened = opened::opened(&mut rng, op, &types, element);
+        assert_eq!(opened.check(&opened.bytes), Ok(false), "{:?}", opened.leaf);
+        most = most.max(opened.proof.len());
+        opened_all += 1;
+    }
+    println!("{opened_all} windows, largest proof {most} bytes");
+    assert!(most > 100_000 && most <= MAX_PROOF, "{most}");
 }

@@ -30,7 +30,8 @@ fn window(kernel: [u32; 2], strides: [u32; 2]) -> Window {
     }
 }
 
-fn conv(window: Window) -> Op {
+/// A convolution.
+pub fn conv(window: Window) -> Op {
     Op::Conv2d {
         window,
         groups: 1,
@@ -54,7 +55,7 @@ pub fn average(window: Window) -> Op {
 }
 
 /// With weights of these dimensions, a bias and scales.
-fn weighed(image: TensorType, weights: &[u32]) -> Vec<TensorType> {
+pub fn weighed(image: TensorType, weights: &[u32]) -> Vec<TensorType> {
     let filters = weights[0];
     Vec::from([image, i8s(weights), i32s(&[filters]), i32s(&[filters, 2])])
 }
