@@ -243,8 +243,9 @@ mod tests {
         let model = small.load(&program, &one).unwrap();
         let first = Arc::downgrade(&small.trace(&model, &inputs[0]).unwrap());
         assert!(first.upgrade().is_some());
-        let model = Arc::downgrade(&model);
-        assert!(model.upgrade().is_none(), "the run has taken its place");
+        let unused = Arc::downgrade(&model);
+        drop(model);
+        assert!(unused.upgrade().is_none(), "the run has taken its place");
         small.load(&program, &other).unwrap();
         assert!(first.upgrade().is_none());
         let missing = small.load(&[7; 32], &one);
