@@ -21,6 +21,8 @@ pub struct Config {
     pub rollup: Key32,
     /// Where the state and the blobs are kept.
     pub data_dir: PathBuf,
+    /// APIs that have the models' bytes: asked when the state is built again from L1.
+    pub blobs: Vec<String>,
     /// Where the HTTP API listens.
     pub listen: SocketAddr,
     /// What runs the models.
@@ -45,6 +47,7 @@ impl Default for Config {
             keypair: PathBuf::from("sequencer.json"),
             rollup: Key32([0; 32]),
             data_dir: PathBuf::from("assay-data"),
+            blobs: Vec::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8600)),
             executor: ExecutorChoice::Auto,
             batch: BatchLimits::default(),

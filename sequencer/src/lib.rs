@@ -7,6 +7,7 @@
 //! * [`store`]: what survives a crash
 //! * [`batcher`]: the batch being built
 //! * [`replica`]: the ledger done again from L1 alone
+//! * [`recover`]: a sequencer's state from there, where its disk is lost
 //! * [`verifier`]: who tests every batch
 //! * [`dispute`]: disputes, played to their end
 //! * [`l1`]: batches to L1, messages from L1
@@ -30,6 +31,7 @@ pub mod engine;
 pub mod l1;
 pub mod metrics;
 pub mod programs;
+pub mod recover;
 pub mod replica;
 pub mod rollup;
 pub mod service;

@@ -7,8 +7,8 @@ use crate::l1::{Heads, L1};
 use crate::replica::error::ReplicaError;
 use crate::replica::fetch::Fetcher;
 use crate::replica::mirrors::Mirrors;
-use crate::replica::runs::Models;
-use crate::replica::{Fetched, Outcome, Replica};
+use crate::replica::runs::{Caps, Models};
+use crate::replica::{Fetched, Outcome, Patience, Replica};
 use crate::store::Store;
 use crate::store::blobs::Blobs;
 use anyhow::{Context, Result, bail};
@@ -37,8 +37,13 @@ pub async fn recover(config: &Config, l1: &L1, heads: &Heads) -> Result<()> {
     );
     let blobs = Blobs::open(&config.data_dir).context("cannot make the directory of blobs")?;
     let mirrors = Mirrors::new(&config.blobs);
-    let fetcher = Fetcher::new(mirrors.clone(), blobs.clone());
-    let models = Models::start(config.executor, blobs, mirrors, None)?;
+    // What it has run, it has to run again.
+    let caps = Caps {
+        memory: u64::MAX,
+        ..Caps::default()
+    };
+    let fetcher = Fetcher::new(mirrors.clone(), blobs.clone(), caps.memory);
+    let models = Models::start(config.executor, blobs, mirrors, None, caps)?;
     let (rpc, dir) = (l1.rpc().clone(), &config.data_dir);
     let mut replica = Replica::open(rpc, l1.rollup, Arc::new(store), dir)?.with_records();
     let mut backoff = backon::ExponentialBuilder::default()
@@ -97,7 +102,7 @@ async fn catch_up(
         let data = data.map_err(ReplicaError::from)?;
         replica.read_inbox(&header).await?;
         let batch = Fetched { posted, data };
-        match tokio::task::block_in_place(|| replica.advance(batch, models))? {
+        match tokio::task::block_in_place(|| replica.advance(batch, models, Patience::Wait))? {
             Outcome::Right(right) => {
                 for naming in &right.named {
                     fetcher.want(naming.model, naming.program());

@@ -16,6 +16,7 @@ use crate::l1::follower::Follower;
 use crate::l1::poster::Poster;
 use crate::l1::posting::Posting;
 use crate::l1::{self, L1};
+use crate::recover::recover;
 use anyhow::{Context, Result, anyhow};
 use assay_client::inbox::Reader;
 use assay_client::rpc::TIMEOUT;
@@ -77,6 +78,9 @@ impl Service {
         })?;
         let slot = l1.rpc().slot_time().await;
         let l1 = L1::new(&config, key, l1::timeout(&info.params, slot));
+        recover(&config, &l1, &heads)
+            .await
+            .context("the state cannot be built from L1")?;
         let options = Options {
             env: Env {
                 rollup: info.rollup,

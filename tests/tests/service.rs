@@ -30,5 +30,7 @@ mod legacy;
 mod lost;
 #[path = "service/outage.rs"]
 mod outage;
+#[path = "service/recover.rs"]
+mod recover;
 #[path = "service/verifier.rs"]
 mod verifier;

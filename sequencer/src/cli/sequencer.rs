@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  assay sequencer --config assay.toml\n  assay sequencer --rpc http://127.0.0.1:8899 --key keys/sequencer.json --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --listen 0.0.0.0:8600\n\nThe key must be bonded: see `assay init`. State is kept in the data folder; a restart goes on where it was."
+    after_help = "Examples:\n  assay sequencer --config assay.toml\n  assay sequencer --rpc http://127.0.0.1:8899 --key keys/sequencer.json --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --listen 0.0.0.0:8600\n\nThe key must be bonded: see `assay init`. State is kept in the data folder; a restart goes on where it was. With a folder that is new, or older than L1, the state is built again from L1 first, which takes the models' bytes: see --blobs."
 )]
 pub struct Arguments {
     /// Where the HTTP API listens.
@@ -25,6 +25,9 @@ pub struct Arguments {
     /// What runs the models: auto, cpu or wgpu.
     #[arg(long, value_parser = executor)]
     executor: Option<ExecutorChoice>,
+    /// An API that has the models' bytes, asked when the state is built again from L1; may be given again.
+    #[arg(long, value_name = "URL")]
+    blobs: Vec<String>,
 }
 
 /// An executor by its name.
@@ -52,6 +55,7 @@ impl Arguments {
         config.listen = self.listen.unwrap_or(config.listen);
         config.data_dir = self.data_dir.unwrap_or(config.data_dir);
         config.executor = self.executor.unwrap_or(config.executor);
+        config.blobs.splice(0..0, self.blobs);
         let mut stop = std::pin::pin!(shutdown());
         let service = tokio::select! {
             service = Service::start(config) => service?,

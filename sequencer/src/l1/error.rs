@@ -38,7 +38,7 @@ pub enum L1Error {
     ForeignData(Pubkey),
     /// L1 has batches that the store does not have.
     #[error(
-        "L1 is at batch {tip}, the store ends at {ours}: this data directory is not the one that the batches were made from; restore that one"
+        "L1 is at batch {tip}, the store ends at {ours} and has transactions that L1 does not have: this data directory is not the one that the batches were made from; restore that one, or name a new one, for which the state is built from L1"
     )]
     Behind {
         /// L1's newest batch.

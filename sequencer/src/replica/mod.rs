@@ -17,7 +17,7 @@ pub mod runs;
 
 use crate::l1::Heads;
 use crate::store::commit::{Commit, NewLeaf};
-use crate::store::records::{BatchRecord, L1Record, L1Step, Progress, Totals};
+use crate::store::records::{BatchRecord, L1Record, L1Step, Progress, Totals, TxRecord};
 use crate::store::{Store, StoreError};
 use assay_client::accounts;
 use assay_client::batches::{self, Posted};
@@ -126,6 +126,8 @@ pub struct Replica {
     batches: batches::Reader,
     inbox: Messages,
     namings: Namings,
+    /// Whether transactions are kept with their results, as a sequencer does.
+    records: bool,
     /// The newest final batch for which everything before was forgotten.
     forgotten: u64,
 }
@@ -152,6 +154,7 @@ impl Replica {
             head,
             totals: Totals::default(),
             namings: Namings::open(dir),
+            records: false,
             forgotten: 0,
         };
         replica.load()?;
@@ -160,6 +163,14 @@ impl Replica {
         let since = replica.posted_by(replica.head.number)?;
         replica.batches = batches::Reader::new(rollup, since);
         Ok(replica)
+    }
+
+    /// The same, which keeps transactions with their results from now on: for a sequencer, who is asked for them.
+    pub fn with_records(self) -> Self {
+        Self {
+            records: true,
+            ..self
+        }
     }
 
     /// The newest batch of the replica.
@@ -384,7 +395,10 @@ impl Replica {
             models: models.map(|(i, m)| (number, i, m)).collect(),
             messages,
             outbox: leaves.collect(),
-            transactions: Vec::new(),
+            transactions: match self.records {
+                true => records(number, replayed),
+                false => Vec::new(),
+            },
             closed: vec![(record, batch.data.clone())],
         };
         self.state.start_batch();
@@ -506,4 +520,20 @@ impl Replica {
 fn roots(did: &Result<Ran, RunsError>) -> Vec<Option<Hash>> {
     let known = did.as_ref().map(|ran| ran.roots.clone());
     known.unwrap_or_default()
+}
+
+/// The transactions of a batch as a sequencer keeps them, but for the outputs' bytes.
+fn records(number: u64, replayed: &Replayed) -> Vec<(u64, u32, TxRecord)> {
+    let records = replayed.records.iter().zip(&replayed.ids);
+    let records = (0u32..).zip(records).map(|(place, (record, id))| {
+        let (transaction, result) = record;
+        let record = TxRecord {
+            id: *id,
+            transaction: transaction.clone(),
+            result: *result,
+            outputs: None,
+        };
+        (number, place, record)
+    });
+    records.collect()
 }

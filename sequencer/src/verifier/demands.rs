@@ -2,12 +2,14 @@
 //!
 //! A batch is asked for it on L1 as long as that is permitted, in the first third of its window: half of that is
 //! left to whoever gives the bytes otherwise. At first one demand is made; once it is answered some more at a time,
-//! and towards the end of the third all that are left, answered or not. What is not answered in time takes the
-//! batch down, and what is answered is read from L1 until the model is whole.
+//! and towards the end of the third all that are left, answered or not, of parameters whose types nobody has shown
+//! the first chunks. What is not answered in time takes the batch down, and what is answered is read from L1 until
+//! the model is whole.
 //!
 //! As of disputes, nothing is remembered that L1 does not: a demand's address follows from what it asks for, and
 //! its account is closed only when the model is here, or the batch is dead.
 
+use super::pieces::{Collected, chunks};
 use crate::dispute::Done;
 use crate::dispute::carry::Carrier;
 use crate::dispute::error::DisputeError;
@@ -21,18 +23,14 @@ use assay_client::sender::{Order, Sent};
 use assay_client::wire::{self, Budget};
 use assay_client::{accounts, pda};
 use assay_dispute::Side;
-use assay_dispute::demand::{Answer, Blob, MAX_PIECES, Pieces, Times, bond, fee};
-use assay_dispute::step::program::Leaves;
+use assay_dispute::demand::{MAX_PIECES, Pieces, Times, bond, fee};
 use assay_ledger::Hash;
-use assay_tensor::commit::CHUNK;
 use assay_tensor::hash::hashv;
-use assay_tensor::leaves::List;
 use settlement::state::demand::DemandClass;
 use settlement::state::{BatchSlot, Chain, Demand};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
-use solana_signature::Signature;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Compute units of what is done about a demand, at most.
@@ -50,15 +48,6 @@ pub struct Demands {
     pieces: HashMap<ModelKey, Collected>,
     /// Whether there may be an account: at first, and while there is one.
     busy: bool,
-}
-
-/// What of a model was read from L1.
-#[derive(Default)]
-struct Collected {
-    leaves: BTreeMap<(u8, u64), Vec<u8>>,
-    chunks: BTreeMap<(u32, u64), Vec<u8>>,
-    /// Transactions that were read.
-    seen: HashSet<Signature>,
 }
 
 /// The times of a naming's batch.
@@ -214,8 +203,7 @@ impl Demands {
             && let Ok(program) = self.blobs.program(&model.0)
         {
             let types = program.program().parameters.iter();
-            let chunks = types.map(|ty| ty.bytes().div_ceil(CHUNK as u64));
-            if let Some(bytes) = collected.parameters(chunks) {
+            if let Some(bytes) = collected.parameters(types.map(chunks)) {
                 let taken = self.blobs.take_parameters(&program, &model.1, &bytes);
                 tracing::info!(
                     parameters = hex::encode(model.1),
@@ -258,8 +246,8 @@ impl Demands {
             mine.iter()
                 .any(|f| Pieces::from(f.demand.pieces) == *pieces)
         };
-        let missing: Vec<Pieces> = self.missing(naming).into_iter().collect();
-        let missing = missing.into_iter().filter(|pieces| !asked(pieces));
+        let missing = self.missing(naming, now >= due.late).into_iter();
+        let missing = missing.filter(|pieces| !asked(pieces));
         let mut any = false;
         for (others, pieces) in (slot.disputes..).zip(missing.take(most.saturating_sub(open))) {
             any |= self.open(naming, pieces, others).await?;
@@ -268,45 +256,14 @@ impl Demands {
     }
 
     /// What is missing of a model, in parts that a demand can ask for.
-    fn missing(&self, naming: &Naming) -> Vec<Pieces> {
+    fn missing(&self, naming: &Naming, late: bool) -> Vec<Pieces> {
         let empty = Collected::default();
         let collected = self.pieces.get(&naming.model).unwrap_or(&empty);
-        let (Some(header), known) = (naming.program(), self.blobs.program(&naming.model.0)) else {
+        let Some(header) = naming.program() else {
             return Vec::new();
         };
-        let lists: Vec<(Blob, u64)> = match known {
-            Ok(program) => {
-                let types = (0u32..).zip(&program.program().parameters);
-                let chunks = types.map(|(parameter, ty)| {
-                    (
-                        Blob::Chunks { parameter },
-                        ty.bytes().div_ceil(CHUNK as u64),
-                    )
-                });
-                chunks.collect()
-            }
-            Err(_) => [
-                (Blob::Operators, List::Operators),
-                (Blob::Parameters, List::Parameters),
-                (Blob::Inputs, List::Inputs),
-                (Blob::Outputs, List::Outputs),
-            ]
-            .map(|(blob, list)| (blob, u64::from(header.count(list))))
-            .into(),
-        };
-        let parts = lists.into_iter().flat_map(|(of, count)| {
-            let firsts = (0..count).step_by(usize::from(MAX_PIECES));
-            firsts.map(move |first| Pieces {
-                of,
-                first,
-                count: (count - first).min(u64::from(MAX_PIECES)) as u8,
-            })
-        });
-        let lacks = |pieces: &Pieces| {
-            let mut all = pieces.first..pieces.first + u64::from(pieces.count);
-            !all.all(|index| collected.has(pieces.of, index))
-        };
-        parts.filter(lacks).collect()
+        let known = self.blobs.program(&naming.model.0).ok();
+        collected.missing(&header, known.as_ref(), late)
     }
 
     /// Opens a demand.
@@ -393,65 +350,6 @@ impl Demands {
             buffer,
             landed,
         });
-    }
-}
-
-impl Collected {
-    fn has(&self, of: Blob, index: u64) -> bool {
-        match list(of) {
-            Ok(list) => self.leaves.contains_key(&(list as u8, index)),
-            Err(parameter) => self.chunks.contains_key(&(parameter, index)),
-        }
-    }
-
-    fn take(&mut self, of: Blob, index: u64, answer: Answer) {
-        match (list(of), answer) {
-            (Ok(list), Answer::Leaf { bytes, .. }) => {
-                self.leaves.insert((list as u8, index), bytes);
-            }
-            (Err(parameter), Answer::Chunk { bytes, .. }) => {
-                self.chunks.insert((parameter, index), bytes);
-            }
-            // No such answer is taken by L1.
-            _ => {}
-        }
-    }
-
-    /// All leaves, if they are here.
-    fn leaves(&self, header: &assay_ledger::ProgramHeader) -> Option<Leaves> {
-        let all = |list: List| -> Option<Vec<Vec<u8>>> {
-            let indices = 0..u64::from(header.count(list));
-            let leaves = indices.map(|index| self.leaves.get(&(list as u8, index)).cloned());
-            leaves.collect()
-        };
-        Some(Leaves {
-            inputs: all(List::Inputs)?,
-            parameters: all(List::Parameters)?,
-            operators: all(List::Operators)?,
-            outputs: all(List::Outputs)?,
-        })
-    }
-
-    /// The bytes of parameters of so many chunks each, if they are here.
-    fn parameters(&self, chunks: impl Iterator<Item = u64>) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        for (parameter, count) in (0u32..).zip(chunks) {
-            for index in 0..count {
-                bytes.extend_from_slice(self.chunks.get(&(parameter, index))?);
-            }
-        }
-        Some(bytes)
-    }
-}
-
-/// The list that pieces are leaves of; or the parameter that they are chunks of.
-fn list(of: Blob) -> Result<List, u32> {
-    match of {
-        Blob::Inputs => Ok(List::Inputs),
-        Blob::Parameters => Ok(List::Parameters),
-        Blob::Operators => Ok(List::Operators),
-        Blob::Outputs => Ok(List::Outputs),
-        Blob::Chunks { parameter } => Err(parameter),
     }
 }
 

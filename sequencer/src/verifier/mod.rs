@@ -5,7 +5,7 @@
 //! * [`config`]: how it is set up
 //! * [`board`]: what was found, for who does something about it
 //! * [`defence`]: does something about it, while batches are done again
-//! * [`demands`]: what nobody gives, demanded
+//! * [`demands`]: what nobody gives, demanded; [`pieces`]: what of it was given on L1
 //! * [`metrics`]: what it counts, and where that can be read
 
 pub mod board;
@@ -13,6 +13,7 @@ pub mod config;
 pub mod defence;
 pub mod demands;
 pub mod metrics;
+pub mod pieces;
 
 use crate::dispute::Done;
 use crate::dispute::carry::Carrier;

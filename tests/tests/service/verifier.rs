@@ -160,6 +160,11 @@ impl<'a> Work<'a> {
         })
     }
 
+    /// Who pays for the runs.
+    pub fn client(&self) -> Key {
+        self.client.key()
+    }
+
     /// A batch with `runs` inferences, a transfer, a withdrawal and what L1 has sent.
     pub async fn batch(&self, runs: u64) -> Result<u64> {
         let batch = self.submit(runs).await?;
@@ -197,7 +202,7 @@ impl<'a> Work<'a> {
     }
 
     /// A job, a deposit and a forced withdrawal, consumed.
-    async fn messages(&self) -> Result<()> {
+    pub async fn messages(&self) -> Result<()> {
         let payer = &self.l1.operator;
         let chain = Chain::new(self.l1.sender.clone(), self.l1.rollup, payer.clone());
         let bytes = self.model.imported.program.input_bytes();

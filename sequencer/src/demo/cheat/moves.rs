@@ -73,7 +73,9 @@ impl Moves {
         let mut lines = Vec::new();
         let mut accounts: Vec<Pubkey> = self.accounts.iter().copied().collect();
         while let Some(account) = accounts.pop() {
-            for entry in history::all(&self.rpc, &account, None).await? {
+            // Newest first, they come.
+            let entries = history::all(&self.rpc, &account, None).await?;
+            for entry in entries.into_iter().rev() {
                 let name = entry.signature.to_string();
                 if entry.failed || self.known.contains(&name) {
                     continue;

@@ -42,10 +42,10 @@ impl Publisher {
         &self.url
     }
 
-    /// Shows a blob.
-    pub fn publish(&self, root: &[u8; 32], bytes: Vec<u8>) {
+    /// Shows a blob, by its root in hex.
+    pub fn publish(&self, root: impl Into<String>, bytes: Vec<u8>) {
         let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        blobs.insert(hex::encode(root), bytes);
+        blobs.insert(root.into(), bytes);
     }
 }
 

@@ -149,7 +149,7 @@ impl Demo {
         let told = self.cheater.told().context("no lie was told")?;
         if let Some((header, leaves)) = told.lie.malformed.clone() {
             let spelling = Spelling { header, leaves };
-            publisher.publish(&spelling.root(), spelling.encode());
+            publisher.publish(hex::encode(spelling.root()), spelling.encode());
         }
         let lie = told.lie.claims.header;
         let (reason, lines) = self.verdict(&watch, &lie).await?;
