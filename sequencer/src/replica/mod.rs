@@ -15,6 +15,7 @@ pub mod mirrors;
 pub mod naming;
 pub mod runs;
 
+use crate::engine::execute::ModelKey;
 use crate::l1::Heads;
 use crate::store::commit::{Commit, NewLeaf};
 use crate::store::records::{BatchRecord, L1Record, L1Step, Progress, Totals, TxRecord};
@@ -24,7 +25,7 @@ use assay_client::batches::{self, Posted};
 use assay_client::rpc::Rpc;
 use assay_dispute::demand::Times;
 use assay_ledger::Hash;
-use assay_ledger::batch::{Difference, Replayed, replay};
+use assay_ledger::batch::{Difference, Replayed, Run, replay};
 use assay_ledger::header::{Header, genesis_hash};
 use assay_ledger::inbox::Message;
 use assay_ledger::state::StateComponents;
@@ -32,10 +33,11 @@ use assay_ledger::store::FullState;
 use assay_ledger::transition::Heads as StateHeads;
 use error::ReplicaError;
 use messages::Messages;
-use naming::{Naming, Namings};
+use naming::{Doubt, Naming, Pending};
 use runs::{Models, Ran, RunsError};
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -85,11 +87,12 @@ pub struct Wrong {
 /// What is done about a batch with runs that cannot be done again, of which nothing else is known to be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Tries again later: there is time to get the models' bytes.
+    /// Tries again later.
     Wait,
-    /// Takes somebody's word for their outputs, as for runs outside of a sample; or tries again later.
+    /// Takes somebody's word for their outputs, as for runs outside of a sample, and does the batch again when it can; or,
+    /// where nobody's word will do, tries again later.
     Word,
-    /// Takes somebody's word for them. Where nobody gives it, or it does not give the batch's transaction root, the batch
+    /// Takes somebody's word for them as well. Where nobody gives it, or it does not give the batch's transaction root, the batch
     /// counts as wrong: what its leaves say, only a dispute can show.
     Dispute,
 }
@@ -125,7 +128,7 @@ pub struct Replica {
     totals: Totals,
     batches: batches::Reader,
     inbox: Messages,
-    namings: Namings,
+    pending: Pending,
     /// Whether transactions are kept with their results, as a sequencer does.
     records: bool,
     /// The newest final batch for which everything before was forgotten.
@@ -153,13 +156,13 @@ impl Replica {
             state: FullState::genesis(),
             head,
             totals: Totals::default(),
-            namings: Namings::open(dir),
+            pending: Pending::open(dir),
             records: false,
             forgotten: 0,
         };
         replica.load()?;
         let newest = replica.head.number;
-        replica.namings.retain(|header| header.number <= newest)?;
+        replica.pending.retain(|header| header.number <= newest)?;
         let since = replica.posted_by(replica.head.number)?;
         replica.batches = batches::Reader::new(rollup, since);
         Ok(replica)
@@ -190,7 +193,31 @@ impl Replica {
 
     /// What its batches name that are not final yet.
     pub fn namings(&self) -> &[Naming] {
-        self.namings.all()
+        self.pending.named()
+    }
+
+    /// Its batches that are not final yet and were taken on somebody's word.
+    pub fn doubts(&self) -> &[Doubt] {
+        self.pending.doubts()
+    }
+
+    /// Goes back to before the first batch that was taken on somebody's word, if `has` all the models that
+    /// were missing: it can be done again. Whether it went back.
+    pub fn reconsider(&mut self, has: impl Fn(&ModelKey) -> bool) -> Result<bool, ReplicaError> {
+        let can = |doubt: &&Doubt| !doubt.models.is_empty() && doubt.models.iter().all(&has);
+        let Some(first) = self.doubts().iter().find(can) else {
+            return Ok(false);
+        };
+        let number = first.header.number.saturating_sub(1);
+        tracing::info!(
+            batch = number + 1,
+            "the models that it runs are here: it is done again, and those after it"
+        );
+        self.take_back(number)?;
+        let since = self.posted_by(number)?;
+        self.batches = batches::Reader::new(self.rollup, since);
+        self.pending.retain(|header| header.number <= number)?;
+        Ok(true)
     }
 
     /// The node.
@@ -235,7 +262,13 @@ impl Replica {
         let (finalised, newest) = (chain.final_number, self.head.number);
         self.forget(finalised.min(newest))?;
         let pending = |header: &Header| header.number > finalised && header.number <= newest;
-        self.namings.retain(pending)?;
+        for doubt in self.doubts() {
+            let number = doubt.header.number;
+            if number <= finalised {
+                tracing::error!(batch = number, "it is final, and was never done again");
+            }
+        }
+        self.pending.retain(pending)?;
         let rollup = accounts::rollup(&self.rpc, &self.rollup).await?;
         Ok(Look {
             heads: Heads {
@@ -271,7 +304,13 @@ impl Replica {
         let consumed = self.consumed(&header);
         let (state, head) = (&mut self.state, &self.head);
         let mut did = Ok(Ran::default());
+        let lacks = |model: &ModelKey| {
+            let blobs = models.blobs();
+            !blobs.has(&model.0) || !blobs.has(&model.1)
+        };
+        let mut lacking = BTreeSet::new();
         let mut result = replay(state, &head.hash, &header, &batch.data, |runs| {
+            lacking.extend(runs.iter().map(model_of).filter(lacks));
             did = models.run(&header, runs);
             roots(&did)
         });
@@ -285,10 +324,14 @@ impl Replica {
             });
             ran = did?;
         }
+        let mut doubtful = BTreeSet::new();
         if matches!(result, Err(Difference::Outputs(_))) && patience != Patience::Wait {
             let with_word = replay(state, &head.hash, &header, &batch.data, |runs| {
                 let word = models.word(&header, runs).unwrap_or_default();
                 let word = word.into_iter().map(Some).chain(std::iter::repeat(None));
+                let missing = runs.iter().zip(&ran.roots);
+                let missing = missing.filter(|(_, own)| own.is_none());
+                doubtful.extend(missing.map(|(run, _)| model_of(run)));
                 let known = ran.roots.iter().zip(word);
                 known.map(|(own, word)| own.or(word)).collect()
             });
@@ -305,13 +348,17 @@ impl Replica {
             Ok(replayed) => {
                 let known = |root: &Hash| {
                     let here = models.blobs().program(root).ok();
-                    let mut named = self.namings.all().iter().filter_map(Naming::program);
+                    let mut named = self.pending.named().iter().filter_map(Naming::program);
                     here.map(|program| program.header())
                         .or_else(|| named.find(|program| program.root() == *root))
                 };
+                let doubt = (!doubtful.is_empty()).then(|| Doubt {
+                    header,
+                    models: doubtful.intersection(&lacking).copied().collect(),
+                });
                 let named = naming::of(&header, &replayed, &mut self.state, known);
                 // Before the batch is: it is not lost then, and made again if the batch is not kept.
-                self.namings.add(named.clone())?;
+                self.pending.add(named.clone(), doubt)?;
                 self.keep(&batch, &replayed, &ran, consumed)?;
                 Ok(Outcome::Right(Right {
                     header,
@@ -348,7 +395,7 @@ impl Replica {
         let early = self.rpc.slot().await? < times.answer_end;
         Ok(match disputes {
             true if !early => Patience::Dispute,
-            _ => Patience::Wait,
+            _ => Patience::Word,
         })
     }
 
@@ -515,6 +562,10 @@ impl Replica {
         self.forgotten = finalised;
         Ok(())
     }
+}
+
+fn model_of(run: &Run) -> ModelKey {
+    (run.program_root, run.parameters_root)
 }
 
 fn roots(did: &Result<Ran, RunsError>) -> Vec<Option<Hash>> {

@@ -40,6 +40,16 @@ impl Naming {
     }
 }
 
+/// A batch with runs that could not be done again: their outputs are somebody's word, with which the batch is as its
+/// header says.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Doubt {
+    /// The batch.
+    pub header: Header,
+    /// The models whose bytes were missing. One that does not run here for another reason will not run later.
+    pub models: Vec<ModelKey>,
+}
+
 /// What the batch of `header` names, which was `replayed`; `state` is the one after it. `program` knows
 /// headers by their roots.
 pub(super) fn of(
@@ -97,41 +107,55 @@ pub(super) fn of(
     namings
 }
 
-/// What pending batches name, in one file.
+/// What is to be known of pending batches beside their headers, in one file.
 #[derive(Debug)]
-pub(super) struct Namings {
+pub(super) struct Pending {
     file: PathBuf,
-    all: Vec<Naming>,
+    kept: Kept,
 }
 
-impl Namings {
-    /// Those that are kept in `dir`. A file that cannot be read is as good as none.
+#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
+struct Kept {
+    named: Vec<Naming>,
+    doubts: Vec<Doubt>,
+}
+
+impl Pending {
+    /// What is kept in `dir`. A file that cannot be read is as good as none.
     pub(super) fn open(dir: &Path) -> Self {
-        let file = dir.join("named");
+        let file = dir.join("pending");
         let bytes = std::fs::read(&file).unwrap_or_default();
-        let all = borsh::from_slice(&bytes).unwrap_or_default();
-        Self { file, all }
+        let kept = borsh::from_slice(&bytes).unwrap_or_default();
+        Self { file, kept }
     }
 
-    /// All of them, in their batches' order.
-    pub(super) fn all(&self) -> &[Naming] {
-        &self.all
+    /// What they name, in their order.
+    pub(super) fn named(&self) -> &[Naming] {
+        &self.kept.named
     }
 
-    /// Adds those of a batch, durably.
-    pub(super) fn add(&mut self, more: Vec<Naming>) -> std::io::Result<()> {
-        if more.is_empty() {
+    /// Those that were taken on somebody's word, in their order.
+    pub(super) fn doubts(&self) -> &[Doubt] {
+        &self.kept.doubts
+    }
+
+    /// Adds what a batch names, and whether it is taken on somebody's word, durably.
+    pub(super) fn add(&mut self, named: Vec<Naming>, doubt: Option<Doubt>) -> std::io::Result<()> {
+        if named.is_empty() && doubt.is_none() {
             return Ok(());
         }
-        self.all.extend(more);
+        self.kept.named.extend(named);
+        self.kept.doubts.extend(doubt);
         self.write()
     }
 
-    /// Keeps those of some batches only.
+    /// Keeps what is known of some batches only.
     pub(super) fn retain(&mut self, keep: impl Fn(&Header) -> bool) -> std::io::Result<()> {
-        let before = self.all.len();
-        self.all.retain(|naming| keep(&naming.header));
-        match self.all.len() == before {
+        let Kept { named, doubts } = &mut self.kept;
+        let before = (named.len(), doubts.len());
+        named.retain(|naming| keep(&naming.header));
+        doubts.retain(|doubt| keep(&doubt.header));
+        match before == (named.len(), doubts.len()) {
             true => Ok(()),
             false => self.write(),
         }
@@ -140,7 +164,7 @@ impl Namings {
     fn write(&self) -> std::io::Result<()> {
         let dir = self.file.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(&borsh::to_vec(&self.all)?)?;
+        file.write_all(&borsh::to_vec(&self.kept)?)?;
         file.as_file().sync_all()?;
         file.persist(&self.file).map_err(|e| e.error)?;
         Ok(())

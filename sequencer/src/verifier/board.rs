@@ -3,7 +3,7 @@
 use super::Standing;
 use crate::replica::Wrong;
 use crate::replica::fetch::Lacking;
-use crate::replica::naming::Naming;
+use crate::replica::naming::{Doubt, Naming};
 use assay_ledger::Hash;
 use assay_ledger::header::Header;
 use assay_ledger::store::FullState;
@@ -43,6 +43,8 @@ struct Inner {
     malformed: Vec<Header>,
     /// Why a model is not here.
     models: Vec<String>,
+    /// Batches that were taken on somebody's word.
+    doubts: Option<String>,
     /// What is amiss with what is done about it, and since when something is.
     trouble: Option<(String, Instant)>,
     /// Batches, by hash, about which nothing more is done.
@@ -146,6 +148,17 @@ impl Board {
         new
     }
 
+    /// These batches were taken on somebody's word.
+    pub fn doubted(&self, doubts: &[Doubt]) {
+        let numbers: Vec<_> = doubts.iter().map(|d| d.header.number.to_string()).collect();
+        self.inner().doubts = (!doubts.is_empty()).then(|| {
+            format!(
+                "runs in batch {} could not be done again: their outputs are somebody's word",
+                numbers.join(", ")
+            )
+        });
+    }
+
     /// Something is amiss with what is done about what was found, or nothing is any more.
     pub fn trouble(&self, trouble: Option<String>) {
         let mut inner = self.inner();
@@ -202,7 +215,8 @@ impl Board {
         let malformed = inner.malformed.iter().map(|header| header.number);
         let wrong = wrong.into_iter().chain(malformed).min();
         let trouble = inner.trouble.iter().map(|(trouble, _)| trouble);
-        let lacks: Vec<_> = inner.models.iter().chain(trouble).cloned().collect();
+        let lacks = inner.models.iter().chain(&inner.doubts).chain(trouble);
+        let lacks: Vec<_> = lacks.cloned().collect();
         drop(inner);
         self.standing.send_if_modified(|standing| {
             let before = standing.clone();

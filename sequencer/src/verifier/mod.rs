@@ -18,6 +18,7 @@ pub mod pieces;
 use crate::dispute::Done;
 use crate::dispute::carry::Carrier;
 use crate::dispute::shelf::Shelf;
+use crate::engine::execute::ModelKey;
 use crate::l1::{self, error::Severity};
 use crate::replica::error::ReplicaError;
 use crate::replica::fetch::Fetcher;
@@ -343,17 +344,23 @@ impl Verifier {
     }
 
     async fn look(&mut self) -> Result<(), ReplicaError> {
-        let look = self.replica.look().await?;
+        let mut look = self.replica.look().await?;
         if look.reverted > 0 {
             let event = Event::Reverted(look.reverted, self.replica.head().number);
             (self.listener)(&event);
             self.forget_models();
+        }
+        let blobs = self.models.blobs();
+        let has = |model: &ModelKey| blobs.has(&model.0) && blobs.has(&model.1);
+        if self.replica.reconsider(has)? {
+            look = self.replica.look().await?;
         }
         let next = look.batches.first().map(|posted| posted.header.hash());
         if self.board.wrong().map(|found| found.header().hash()) != next {
             self.board.found(None);
         }
         self.board.named(self.replica.namings());
+        self.board.doubted(self.replica.doubts());
         self.show(|standing| {
             standing.tip = look.heads.tip;
             standing.finalised = look.heads.finalised;
@@ -396,6 +403,7 @@ impl Verifier {
                     self.fetcher.want(naming.model, naming.program());
                 }
                 self.board.named(self.replica.namings());
+                self.board.doubted(self.replica.doubts());
                 self.show(|_| {});
                 Ok(true)
             }
