@@ -1,11 +1,8 @@
-//! Random histories of everything that can happen: the whole store and a witness agree on every
-//! transaction, balances are conserved, accounts stay one ordered list, and a checkpoint brings
-//! everything back.
+//! Random steps of everything that can happen, and what they must conserve.
 
-mod common;
-
+use super::common::*;
 use assay_ledger::inbox::{Forced, Job, Message, MessageKind};
-use assay_ledger::outbox::{self, OutboxLeaf};
+use assay_ledger::outbox::OutboxLeaf;
 use assay_ledger::request::{Action, SignedRequest};
 use assay_ledger::result::TxResult;
 use assay_ledger::signature::Each;
@@ -13,31 +10,30 @@ use assay_ledger::state::INVALID;
 use assay_ledger::store::FullState;
 use assay_ledger::transaction::{Destination, Transaction};
 use assay_ledger::transition::{Env, Fault, StateAccess, apply, apply_root, ship};
-use assay_ledger::witness::{BadWitness, Witness};
+use assay_ledger::witness::Witness;
 use assay_ledger::{Key, SOL};
-use common::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 
 /// One step, read from a few bytes, so that shrinking makes it simpler.
-type Op = [u8; 8];
+pub type Op = [u8; 8];
 
-struct World {
-    state: FullState,
-    env: Env,
+pub struct World {
+    pub state: FullState,
+    pub env: Env,
     /// What each message in the queue deposits.
-    queued: VecDeque<Option<(Key, u64)>>,
-    deposited: BTreeMap<Key, u128>,
+    pub queued: VecDeque<Option<(Key, u64)>>,
+    pub deposited: BTreeMap<Key, u128>,
     /// How often each status or fault was seen.
-    seen: BTreeMap<String, u32>,
+    pub seen: BTreeMap<String, u32>,
 }
 
-fn mint(b: u8) -> Key {
+pub fn mint(b: u8) -> Key {
     if b.is_multiple_of(3) { TOKEN } else { SOL }
 }
 
 /// A few sums, small ones above all.
-fn amount(b: u8) -> u64 {
+pub fn amount(b: u8) -> u64 {
     match b {
         0..200 => u64::from(b),
         200..254 => u64::from(b) * 1_000,
@@ -46,7 +42,7 @@ fn amount(b: u8) -> u64 {
 }
 
 /// Prices, small ones above all.
-fn price(b: u8) -> u64 {
+pub fn price(b: u8) -> u64 {
     match b {
         0..250 => u64::from(b % 40),
         _ => amount(b),
@@ -54,7 +50,7 @@ fn price(b: u8) -> u64 {
 }
 
 /// Six users, among them the sequencer, and the sentinel's key.
-fn who(b: u8) -> Key {
+pub fn who(b: u8) -> Key {
     match b % 7 {
         5 => user(9).public(),
         6 if b > 128 => [0; 32],
@@ -62,12 +58,12 @@ fn who(b: u8) -> Key {
     }
 }
 
-fn pair(b: u8) -> assay_ledger::signature::Keypair {
+pub fn pair(b: u8) -> assay_ledger::signature::Keypair {
     if b % 7 == 5 { user(9) } else { user(b % 7) }
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut env = env(1);
         env.params.max_units = 200;
         Self {
@@ -79,7 +75,7 @@ impl World {
         }
     }
 
-    fn message(&mut self, op: &Op) -> Message {
+    pub fn message(&mut self, op: &Op) -> Message {
         let [_, _, a, b, c, d, e, f] = *op;
         match d % 6 {
             0 => {
@@ -142,7 +138,7 @@ impl World {
         }
     }
 
-    fn action(&self, op: &Op) -> Action {
+    pub fn action(&self, op: &Op) -> Action {
         let [kind, _, _, b, c, d, e, _] = *op;
         let index = u32::from(d % 4);
         let model = self.state.model(index);
@@ -189,7 +185,7 @@ impl World {
     }
 
     /// The signer of an action: often the one who can.
-    fn signed(&self, op: &Op) -> SignedRequest {
+    pub fn signed(&self, op: &Op) -> SignedRequest {
         let [kind, a, _, b, _, d, ..] = *op;
         let action = self.action(op);
         let publisher = self
@@ -206,7 +202,7 @@ impl World {
     }
 
     /// A transaction, good or spoilt.
-    fn transaction(&mut self, op: &Op) -> Option<Transaction> {
+    pub fn transaction(&mut self, op: &Op) -> Option<Transaction> {
         let [kind, a, b, c, d, .., spoil] = *op;
         if kind >= 230 {
             return Some(garbage(op));
@@ -266,7 +262,7 @@ impl World {
     }
 
     /// Applies `tx` to the store and to a witness, and holds them against each other.
-    fn step(&mut self, tx: &Transaction, op: &Op) {
+    pub fn step(&mut self, tx: &Transaction, op: &Op) {
         let claim = [op[4]; 32];
         // The messages known are those that the batch has.
         let env = Env {
@@ -314,7 +310,7 @@ impl World {
 
     /// A witness with something left out or changed does not open, or gives no answer, or the
     /// same: never another one.
-    fn forge(
+    pub fn forge(
         &self,
         witness: &Witness,
         tx: &Transaction,
@@ -363,7 +359,7 @@ impl World {
     }
 
     /// The invariants of a state, and of a step from `old`.
-    fn account(&mut self, old: &FullState, tx: &Transaction, applied: bool) {
+    pub fn account(&mut self, old: &FullState, tx: &Transaction, applied: bool) {
         let state = &mut self.state;
         let consumed = state.heads().inbox.cursor - old.heads().inbox.cursor;
         let message = matches!(tx, Transaction::Inbox | Transaction::DeclineJob);
@@ -406,7 +402,7 @@ impl World {
 }
 
 /// A transaction out of nothing.
-fn garbage(op: &Op) -> Transaction {
+pub fn garbage(op: &Op) -> Transaction {
     let [_, a, b, c, d, e, f, g] = *op;
     let (from, model) = (u32::from(a % 8), u32::from(b % 5));
     let signature = [c; 64];
@@ -452,7 +448,7 @@ fn garbage(op: &Op) -> Transaction {
     }
 }
 
-fn run(ops: &[Op]) -> World {
+pub fn run(ops: &[Op]) -> World {
     let mut world = World::new();
     // Everybody starts with something.
     for i in 0..6 {
@@ -474,273 +470,6 @@ fn run(ops: &[Op]) -> World {
     world
 }
 
-fn history(len: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Op>> {
+pub fn history(len: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(any::<Op>(), len)
-}
-
-proptest! {
-    #![proptest_config(cases(48))]
-
-    #[test]
-    fn store_and_witness_agree(ops in history(1..80)) {
-        run(&ops);
-    }
-
-    #[test]
-    fn a_rollback_brings_everything_back(first in history(0..40), second in history(1..40), third in history(0..10)) {
-        let mut world = run(&first);
-        let kept = world.state.take_changes();
-        let before = world.state.components();
-        let mut other = world.state.clone();
-        let checkpoint = world.state.checkpoint();
-        for op in &second {
-            if let Some(tx) = world.transaction(op) {
-                let _ = apply(&mut world.state, &world.env, &tx, [0; 32]);
-            }
-            if op[1] % 4 == 0 {
-                world.state.components();
-            }
-        }
-        world.state.start_batch();
-        let inner = world.state.checkpoint();
-        for op in &third {
-            if let Some(tx) = world.transaction(op) {
-                let _ = apply(&mut world.state, &world.env, &tx, [0; 32]);
-            }
-        }
-        if third.len() % 2 == 0 {
-            world.state.rollback(inner);
-        } else {
-            world.state.release(inner);
-        }
-        world.state.rollback(checkpoint);
-        prop_assert_eq!(world.state.components(), before);
-        prop_assert_eq!(world.state.accounts(), other.accounts());
-        prop_assert_eq!(world.state.models(), other.models());
-        prop_assert_eq!(world.state.heads(), other.heads());
-        // What is to be kept is still as it was given out: nothing new but repeats.
-        let repeated = world.state.take_changes();
-        prop_assert_eq!(repeated.heads, kept.heads);
-        for (i, account) in repeated.accounts {
-            prop_assert_eq!(other.account(i), Some(account));
-        }
-        prop_assert!(repeated.outbox.is_empty());
-        // The messages are there again.
-        prop_assert_eq!(world.state.next_message().is_some() || other.next_message().is_none(), true);
-        prop_assert_eq!(other.components(), before);
-    }
-
-    #[test]
-    fn what_changed_makes_the_same_state(parts in prop::collection::vec(history(0..30), 1..4)) {
-        let mut world = World::new();
-        let (mut accounts, mut models, mut outbox) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for ops in parts {
-            for op in &ops {
-                if let Some(tx) = world.transaction(op) {
-                    let _ = apply(&mut world.state, &world.env, &tx, [0; 32]);
-                }
-            }
-            let changes = world.state.take_changes();
-            accounts.extend(changes.accounts);
-            models.extend(changes.models);
-            outbox.extend(changes.outbox);
-            let mut again = FullState::from_parts(
-                &changes.heads,
-                accounts.values().copied(),
-                models.values().copied(),
-                outbox.values().copied(),
-            ).unwrap();
-            prop_assert_eq!(again.components(), world.state.components());
-            prop_assert_eq!(again.next_push(), changes.heads.inbox.cursor);
-            let nothing = again.take_changes();
-            prop_assert!(nothing.accounts.is_empty() && nothing.models.is_empty() && nothing.outbox.is_empty());
-        }
-    }
-
-    #[test]
-    fn the_outbox_opens_as_it_was(ops in history(1..60)) {
-        let mut world = World::new();
-        let mut heads = vec![world.state.components().outbox];
-        for op in &ops {
-            if let Some(tx) = world.transaction(op) {
-                let _ = apply(&mut world.state, &world.env, &tx, [0; 32]);
-            }
-            let head = world.state.components().outbox;
-            if heads.last() != Some(&head) {
-                heads.push(head);
-            }
-        }
-        for head in heads {
-            for i in 0..head.count {
-                let leaf = world.state.outbox_leaf(i).unwrap();
-                let path = world.state.outbox_path(i, head.count).unwrap();
-                prop_assert!(outbox::verify(head.count, &head.root, &leaf, i, &path));
-                let short = outbox::trim(head.count, &path);
-                prop_assert!(outbox::verify(head.count, &head.root, &leaf, i, short));
-            }
-            prop_assert!(world.state.outbox_path(head.count, head.count).is_none());
-        }
-    }
-}
-
-/// The histories above are worth something only if they reach what there is.
-#[test]
-fn histories_reach_every_kind_and_most_ends() {
-    use proptest::strategy::ValueTree;
-    use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[8; 32]);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for _ in 0..60 {
-        let ops = history(60..80).new_tree(&mut runner).unwrap().current();
-        for (name, count) in run(&ops).seen {
-            *seen.entry(name).or_default() += count;
-        }
-    }
-    let expected = [
-        "Inbox Done",
-        "Inbox BadMessage",
-        "Inbox InsufficientBalance",
-        "Inbox NoSuchModel",
-        "Inbox NotCallable",
-        "Inbox PriceLimit",
-        "Inbox NoMessage",
-        "DeclineJob Declined",
-        "DeclineJob NotAJob",
-        "Transfer Done",
-        "Transfer InsufficientBalance",
-        "Transfer Signature",
-        "Transfer Destination",
-        "Withdraw Done",
-        "Withdraw InsufficientBalance",
-        "Deploy Done",
-        "Deploy BadProgram",
-        "Update Done",
-        "Update Signature",
-        "Infer Done",
-        "Infer NotCallable",
-        "Infer InsufficientBalance",
-        "Infer InputSize",
-        "Infer WrongMint",
-        "Infer Units",
-        "Infer InputTooLong",
-    ];
-    let missing: Vec<_> = expected
-        .into_iter()
-        .filter(|n| !seen.contains_key(*n))
-        .collect();
-    assert!(missing.is_empty(), "{missing:?} of {seen:#?}");
-}
-
-#[test]
-fn what_was_rolled_back_is_given_out_again() {
-    let (mut state, env) = (small(), env(2));
-    let model = state.model(0).unwrap();
-    let run = infer(0, &model, vec![0; DIGITS]);
-    assert!(act(&mut state, &env, &user(0), SOL, run).done());
-    let before = state.components();
-    assert_eq!(before.units, 10);
-    let withdraw = |amount| Action::Withdraw {
-        recipient: [1; 32],
-        amount,
-    };
-    state.take_changes();
-    let checkpoint = state.checkpoint();
-    state.start_batch();
-    assert!(act(&mut state, &env, &user(1), SOL, withdraw(1)).done());
-    assert_eq!(state.take_changes().outbox.len(), 1);
-    state.rollback(checkpoint);
-    assert_eq!(state.components(), before);
-    assert!(act(&mut state, &env, &user(1), SOL, withdraw(2)).done());
-    let changes = state.take_changes();
-    let leaf = OutboxLeaf::Withdrawal {
-        recipient: [1; 32],
-        mint: SOL,
-        amount: 2,
-    };
-    assert_eq!(changes.outbox, vec![(0, leaf)]);
-    let (index, account) = state.find(&user(1).public(), &SOL).unwrap();
-    assert!(changes.accounts.contains(&(index, account)));
-}
-
-#[test]
-fn a_witness_is_for_one_root() {
-    let mut state = small();
-    let env = env(2);
-    let to = Action::Transfer {
-        to: user(1).public(),
-        amount: 1,
-    };
-    let tx = tx(&mut state, &env, &user(0), SOL, to);
-    let witness = Witness::record(&mut state, &env, &tx);
-    let bad = witness.clone().open(&[0; 32]).unwrap_err();
-    assert_eq!(bad, BadWitness::Components);
-    let mut less = witness.clone();
-    less.accounts.siblings.pop();
-    let root = state.components().root();
-    assert_eq!(less.open(&root).unwrap_err(), BadWitness::Accounts);
-    // An account that is there, claimed not to be.
-    let mut gone = witness;
-    gone.accounts.leaves[0].1 = None;
-    assert_eq!(gone.open(&root).unwrap_err(), BadWitness::Accounts);
-}
-
-#[test]
-fn what_was_kept_is_checked() {
-    use assay_ledger::store::Corrupt;
-    let state = small();
-    let heads = state.heads();
-    let parts = |accounts: Vec<_>, models: Vec<_>| {
-        FullState::from_parts(&heads, accounts, models, []).map(|_| ())
-    };
-    let (accounts, models) = (state.accounts().to_vec(), state.models().to_vec());
-    assert_eq!(parts(accounts.clone(), models.clone()), Ok(()));
-    assert_eq!(
-        parts(accounts[1..].to_vec(), models.clone()),
-        Err(Corrupt::Missing)
-    );
-    assert_eq!(parts(accounts.clone(), vec![]), Err(Corrupt::Missing));
-    let mut unlinked = accounts.clone();
-    unlinked[2].next = 0;
-    assert_eq!(parts(unlinked, models.clone()), Err(Corrupt::List));
-    let mut twice = accounts.clone();
-    twice[2] = twice[1];
-    assert_eq!(parts(twice, models.clone()), Err(Corrupt::List));
-    let mut orphan = models;
-    orphan[0].publisher = 99;
-    assert_eq!(parts(accounts, orphan), Err(Corrupt::Publisher));
-}
-
-proptest! {
-    #![proptest_config(cases(400))]
-
-    /// Whatever bytes a stranger makes of a witness: they do not decode, or do not open, or give no
-    /// answer, or the right one.
-    #[test]
-    fn changed_bytes_of_a_witness_prove_nothing_else(
-        to in 0..9u8,
-        amount in 0..1_500u64,
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
-        cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
-    ) {
-        let mut state = small();
-        let env = env(2);
-        let action = Action::Transfer { to: user(to).public(), amount };
-        let tx = tx(&mut state, &env, &user(0), SOL, action);
-        let root = state.components().root();
-        let mut bytes = borsh::to_vec(&Witness::record(&mut state, &env, &tx)).unwrap();
-        for (at, value) in changes {
-            let at = at.index(bytes.len());
-            bytes[at] = value;
-        }
-        if let Some(cut) = cut {
-            bytes.truncate(cut.index(bytes.len()));
-        }
-        let result = apply(&mut state, &env, &tx, [0; 32]).unwrap();
-        let Ok(Ok(mut partial)) = borsh::from_slice::<Witness>(&bytes).map(|w| w.open(&root)) else {
-            return Ok(());
-        };
-        let after = apply_root(&mut partial, &env, &tx, &result, &mut Each);
-        prop_assert!(after.is_err() || after == Ok(state.components().root()));
-    }
 }
