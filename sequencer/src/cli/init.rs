@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  assay init 7 --window 1512000 --bond 100\n  assay init 7 --window 216000 --clock 54000 --extension 750 --dispute-bond 0.5\n  assay init 7 --no-rollup --bond 50 --key keys/sequencer.json --authority keys/authority.json\n\nThe rollup belongs to its authority, who also signs when a sequencer is bonded: until turns rotate, a\nsecond sequencer's batches would fork the first one's chain."
+    after_help = "Examples:\n  assay init 7 --window 1512000 --bond 100\n  assay init 7 --window 216000 --clock 54000 --extension 750 --dispute-bond 0.5\n  assay init 7 --no-rollup --bond 50 --key keys/sequencer.json --authority keys/authority.json\n\nThe rollup belongs to its authority, who also signs when a sequencer is bonded: until turns rotate, a second sequencer's batches would fork the first one's chain."
 )]
 pub struct Arguments {
     /// The rollup's number; its address is derived from it.

@@ -9,3 +9,6 @@ pub use client::Client;
 pub use feed::Feed;
 pub use job::{Job, JobStatus};
 pub use output::{Output, OutputType};
+
+#[cfg(test)]
+mod tests;
