@@ -1,4 +1,4 @@
-//! The `assay` binary as a process: Ctrl-C at any time, and a start after it; feeds from the
+//! The `assay` binary as a process: Ctrl-C at any time, and a start after it; feeds, bonds and forced transactions from the
 //! command line.
 #![allow(missing_docs)]
 
@@ -15,7 +15,7 @@ use assay_client::wallet::Wallet;
 use assay_client::{accounts, api::Building};
 use assay_ledger::SOL;
 use assay_ledger::request::{Action, SignedRequest};
-use serde_json::Value;
+use serde_json::{Value, json};
 use solana_pubkey::Pubkey;
 use std::path::Path;
 use std::process::Stdio;
@@ -268,6 +268,84 @@ async fn a_sequencer_ends_at_ctrl_c_and_goes_on_where_it_was() -> Result<()> {
         (next.batch, next.position) == (number, transactions) || next.batch > number,
         "{next:?}"
     );
+    serving.interrupt().await?;
+    l1.chain.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bond_is_kept_and_a_withdrawal_forced_from_the_command_line() -> Result<()> {
+    let l1 = L1::start().await?;
+    let file = |name: &str| l1.dir.path().join(name).to_string_lossy().into_owned();
+    let (settings, sequencer, user) = (file("none.toml"), file("key.json"), file("user.json"));
+    l1.operator.write_new(&user)?;
+    let rollup = l1.rollup.to_string();
+    let with = |key: &str, arguments: &[&str]| {
+        let common = [
+            "--config",
+            &settings,
+            "--rpc",
+            l1.chain.rpc_url(),
+            "--rollup",
+            &rollup,
+            "--key",
+            key,
+        ];
+        let all = arguments.iter().chain(&common);
+        all.map(|word| word.to_string()).collect::<Vec<_>>()
+    };
+    let run = async |key: &str, arguments: &[&str]| {
+        let words = with(key, arguments);
+        result(&words.iter().map(String::as_str).collect::<Vec<_>>()).await
+    };
+
+    let shown = run(&sequencer, &["bond", "show"]).await?;
+    assert_eq!(
+        (&shown["bond"], &shown["locked"]),
+        (&json!(100 * SOLS), &json!(0))
+    );
+    let key = shown["sequencer"].as_str().context("its key")?;
+    let added = run(&user, &["bond", "add", "5", "--sequencer", key]).await?;
+    assert_eq!(
+        (&added["bond"], &added["free"]),
+        (&json!(105 * SOLS), &json!(105 * SOLS))
+    );
+    let asked = run(&sequencer, &["bond", "request", "20"]).await?;
+    assert_eq!(
+        (&asked["unbonding"], &asked["free"]),
+        (&json!(20 * SOLS), &json!(85 * SOLS))
+    );
+    let cancelled = run(&sequencer, &["bond", "request", "0"]).await?;
+    assert_eq!(
+        (&cancelled["unbonding"], &cancelled["free"]),
+        (&json!(0), &json!(105 * SOLS))
+    );
+    let stranger = with(&user, &["bond", "claim-fees"]);
+    let words: Vec<&str> = stranger.iter().map(String::as_str).collect();
+    let refused = assay(&words).output().await?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    ensure!(
+        !refused.status.success() && said.contains("is no sequencer"),
+        "{said}"
+    );
+
+    // The inbox does it: nothing is sent to the sequencer.
+    let (serving, api) = l1.sequencer().await?;
+    l1.fund(&api, &l1.operator).await?;
+    let forced = run(&user, &["withdraw", "0.25", "--force"]).await?;
+    assert_eq!(forced["forced"], true);
+    let receiver = Wallet::random();
+    l1.fund(&api, &receiver).await?;
+    let to = receiver.address().to_string();
+    run(&user, &["transfer", &to, "0.5", "--force"]).await?;
+    let balance = async |owner: &Wallet| {
+        let account = api.account(Key32(owner.key()), Key32(SOL)).await?;
+        Ok::<_, anyhow::Error>(account.map(|account| account.balance))
+    };
+    until(|| async { Ok((balance(&receiver).await? == Some(SOLS + SOLS / 2)).then_some(())) })
+        .await?;
+    assert_eq!(balance(&l1.operator).await?, Some(SOLS / 4));
+    let due = api.withdrawals(l1.operator.address().into()).await?;
+    assert_eq!(due.iter().map(|w| w.amount).collect::<Vec<_>>(), [SOLS / 4]);
     serving.interrupt().await?;
     l1.chain.stop().await
 }

@@ -6,6 +6,7 @@
 
 mod batch;
 mod bench;
+mod bond;
 pub mod config;
 mod context;
 mod demo;
@@ -111,6 +112,8 @@ enum Command {
     Feed(feed::Arguments),
     /// Show batches.
     Batch(batch::Arguments),
+    /// A sequencer's bond and what it has earned.
+    Bond(bond::Arguments),
     /// Show disputes: who claims what, whose clock runs, what is at stake.
     Dispute(dispute::Arguments),
     /// Show how the sequencer and the wallet's accounts stand.
@@ -154,6 +157,7 @@ impl Cli {
             Command::Job(a) => a.run(global).await,
             Command::Feed(a) => a.run(global).await,
             Command::Batch(a) => a.run(global).await,
+            Command::Bond(a) => a.run(global).await,
             Command::Dispute(a) => a.run(global).await,
             Command::Status(a) => a.run(global).await,
             Command::Bench(a) => a.run(global).await,

@@ -1,7 +1,9 @@
 //! Printing: for people, or one JSON value for programs.
 
 use anyhow::Result;
+use assay_client::sender::Landed;
 use serde::Serialize;
+use serde_json::json;
 use std::io::Write;
 
 /// Where a command's result goes.
@@ -27,6 +29,15 @@ impl Output {
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             other => Ok(other?),
         }
+    }
+
+    /// Prints where a transaction went that was forced through L1's inbox.
+    pub fn forced(&self, landed: &Landed) -> Result<()> {
+        let signature = landed.signature.to_string();
+        let value = json!({ "forced": true, "signature": signature, "slot": landed.slot });
+        self.result(&value, || {
+            format!("in the inbox of L1: {signature}; the sequencer has to do it, at the latest when it is overdue")
+        })
     }
 
     /// Says for people what is going on; nothing for programs.

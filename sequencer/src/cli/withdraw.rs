@@ -5,12 +5,13 @@ use super::context::{Context, final_proof, parse_amount, parse_key, parse_mint, 
 use anyhow::Result;
 use assay_client::api::Key32;
 use assay_client::l2::mint_name;
+use assay_ledger::inbox::Forced;
 use clap::Args;
 use serde_json::json;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  assay withdraw 0.5\n  assay withdraw 10 --mint EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v --no-wait\n  assay withdraw --claim"
+    after_help = "Examples:\n  assay withdraw 0.5\n  assay withdraw 10 --mint EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v --no-wait\n  assay withdraw 0.5 --force\n  assay withdraw --claim"
 )]
 pub struct Arguments {
     /// How much, in SOL or whole tokens.
@@ -28,6 +29,9 @@ pub struct Arguments {
     /// Withdraw nothing more; pay out on L1 what was withdrawn before and is final.
     #[arg(long, conflicts_with_all = ["amount", "no_wait"])]
     claim: bool,
+    /// Ask for it through L1's inbox, which no sequencer can leave out; `--claim` pays it later.
+    #[arg(long, conflicts_with_all = ["claim", "no_wait"])]
+    force: bool,
 }
 
 impl Arguments {
@@ -37,6 +41,17 @@ impl Arguments {
             Some(text) => parse_key(text)?,
             None => context.wallet()?.address().into(),
         };
+        if let (true, Some(text)) = (self.force, &self.amount) {
+            let mint = parse_mint(&self.mint)?;
+            let forced = Forced::Withdraw {
+                owner: context.wallet()?.address().to_bytes(),
+                mint,
+                recipient: recipient.0,
+                amount: parse_amount(text, context.decimals(&mint).await?)?,
+            };
+            let landed = context.l1().await?.force(&forced).await?;
+            return context.out.forced(&landed);
+        }
         let api = context.api();
         let before = api.withdrawals(recipient).await?;
         let mut id = None;

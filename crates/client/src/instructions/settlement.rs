@@ -96,6 +96,18 @@ pub fn claim_fees(rollup: &Pubkey, key: &Pubkey) -> Instruction {
     )
 }
 
+/// Closes the account of a sequencer that has no bond and no fees left, for its rent.
+pub fn close_sequencer(rollup: &Pubkey, key: &Pubkey) -> Instruction {
+    instruction(
+        ID,
+        accounts::CloseSequencer {
+            key: *key,
+            sequencer: pda::sequencer(rollup, key),
+        },
+        data::CloseSequencer {},
+    )
+}
+
 /// Creates and opens the account of batch `number`'s data of `len` bytes. `rent` is the
 /// rent-exempt minimum of [`BatchData::size`]`(len)` bytes.
 pub fn open_data(
