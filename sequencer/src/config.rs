@@ -179,6 +179,9 @@ pub struct L1Config {
     pub in_flight: usize,
     /// Milliseconds between two looks at L1.
     pub poll_ms: u64,
+    /// Post batches again that L1 has reverted. They are held back otherwise: whatever was the cause takes
+    /// a slice of the bond each time.
+    pub repost: bool,
 }
 
 impl L1Config {
@@ -197,6 +200,7 @@ impl Default for L1Config {
             transactions: TxVersion::Auto,
             in_flight: 16,
             poll_ms: 400,
+            repost: false,
         }
     }
 }

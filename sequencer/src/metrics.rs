@@ -85,6 +85,8 @@ pub struct Metrics {
     pub unposted: Gauge,
     /// Batches that L1 takes now.
     pub room: Gauge,
+    /// The batch that L1 has reverted and that is held back; 0 for none.
+    pub held: Gauge,
     /// The newest batch on L1.
     pub tip: Gauge,
     /// The newest final batch.
@@ -123,6 +125,7 @@ impl Default for Metrics {
         let building = gauge("building_batch", "Number of the batch being built");
         let unposted = gauge("unposted_batches", "Closed batches that wait for L1");
         let room = gauge("l1_room_batches", "Batches that L1 takes now");
+        let held = gauge("held_batch", "Reverted batch that is held back");
         let tip = gauge("tip_batch", "Newest batch on L1");
         let finalised = gauge("final_batch", "Newest final batch");
         let inbox = gauge("inbox_consumed", "Messages consumed from the inbox");
@@ -154,6 +157,7 @@ impl Default for Metrics {
             building,
             unposted,
             room,
+            held,
             tip,
             finalised,
             inbox,

@@ -140,6 +140,8 @@ impl Service {
             in_flight: config.l1.in_flight,
             poll: config.l1.poll(),
             posting: posting.clone(),
+            repost: config.l1.repost,
+            held: None,
         };
         let shelf = Arc::new(Shelf::new(rig.blobs.clone(), config.executor));
         let done: Listener = Arc::new(|_| {});

@@ -165,20 +165,19 @@ async fn headers_and_data_are_read_from_instructions_alone() {
     );
     assert!(world.sender.send(&order).await.is_err());
     world.send(vec![noise], None).await;
-    // The rest, the seal and the post in one transaction.
+    // The rest, the seal and the post in one transaction. Some with bytes behind their arguments,
+    // which L1 does not look at.
     let first = world.header(1, genesis_hash(&rollup.to_bytes()), &data);
-    world
-        .send(
-            vec![
-                world.write(&usual, &data, 0, 1),
-                world.write(&usual, &data, 1, 1),
-                make::seal_data(&me, &usual),
-                make::post_batch(&me, &usual, &first, None),
-                make::close_data(&me, &usual),
-            ],
-            None,
-        )
-        .await;
+    let mut instructions = vec![
+        world.write(&usual, &data, 0, 1),
+        world.write(&usual, &data, 1, 1),
+        make::seal_data(&me, &usual),
+        make::post_batch(&me, &usual, &first, None),
+        make::close_data(&me, &usual),
+    ];
+    instructions[1].data.push(0);
+    instructions[3].data.extend([1, 2, 3]);
+    world.send(instructions, None).await;
     // Another life at the same address after it.
     let [create, open] = make::open_data(&rollup, &me, 1, old.len() as u32, rent);
     world

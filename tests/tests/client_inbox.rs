@@ -92,8 +92,13 @@ async fn the_inbox_is_read_in_order_across_pages_and_strangers_change_nothing() 
     noise.accounts.push(AccountMeta::new_readonly(page, false));
     let order = Order::new("noise", wallet.keypair(), vec![noise]);
     sender.send(&order).await.unwrap();
-    // A forced message, and one that fails and must not be taken.
-    l1.force(&forced(&wallet, 7)).await.unwrap();
+    // A forced message, with a byte more than it needs: L1 takes it, so it is there. And one that
+    // fails and must not be taken.
+    let me = wallet.address();
+    let mut longer = force(&rollup, &me, &me, 0, &forced(&wallet, 7));
+    longer.data.push(0);
+    let order = Order::new("force", wallet.keypair(), vec![longer]).units(100_000);
+    sender.send(&order).await.unwrap();
     let mut wrong = force(
         &rollup,
         &wallet.address(),
@@ -101,7 +106,6 @@ async fn the_inbox_is_read_in_order_across_pages_and_strangers_change_nothing() 
         0,
         &forced(&wallet, 8),
     );
-    wrong.data.push(0);
     let fails: Instruction = transfer(&wallet.address(), &rollup, u64::MAX);
     let order = Order::new("fails", wallet.keypair(), vec![wrong, fails]);
     assert!(sender.send(&order).await.is_err());

@@ -32,5 +32,7 @@ mod lost;
 mod outage;
 #[path = "service/recover.rs"]
 mod recover;
+#[path = "service/reverted.rs"]
+mod reverted;
 #[path = "service/verifier.rs"]
 mod verifier;

@@ -17,11 +17,9 @@ pub use data::DataReader;
 use crate::history::{self, Call, Entry};
 use crate::rpc::{Rpc, RpcError, Severity};
 use crate::{accounts, pda};
-use anchor_lang::Discriminator;
 use assay_ledger::Hash;
 use assay_ledger::header::{Header, genesis_hash};
 use futures::{StreamExt, TryStreamExt};
-use settlement::header::BatchHeader;
 use settlement::instruction::PostBatch;
 use settlement::state::Chain;
 use solana_pubkey::Pubkey;
@@ -366,7 +364,6 @@ fn post(call: &Call, rollup: &Pubkey) -> Option<(Header, Pubkey)> {
     if call.program != settlement::ID || call.account(1) != *rollup {
         return None;
     }
-    let arguments = call.data.strip_prefix(PostBatch::DISCRIMINATOR)?;
-    let header: BatchHeader = borsh::from_slice(arguments).ok()?;
+    let PostBatch { header } = call.arguments()?;
     Some((header.to_ledger().ok()?, call.account(4)))
 }

@@ -3,7 +3,7 @@
 //! An answer is in the data of a transaction, or was written to a buffer first; both are read from the history
 //! of the accounts. What a node gives is checked against the demand: it cannot make up an answer.
 
-use crate::history::{self, Call};
+use crate::history;
 use crate::rpc::{Rpc, RpcError};
 use anchor_lang::{AccountDeserialize, AnchorDeserialize, Discriminator};
 use assay_dispute::demand::Answer;
@@ -91,9 +91,10 @@ pub async fn answers(
             let to = call.program == settlement::ID && call.account(OF) == found.address;
             let given = if !to {
                 None
-            } else if let Some(settlement::instruction::Answer { place, answer }) = parse(&call) {
+            } else if let Some(settlement::instruction::Answer { place, answer }) = call.arguments()
+            {
                 Some((place, answer))
-            } else if let Some(AnswerFromBuffer { place }) = parse(&call) {
+            } else if let Some(AnswerFromBuffer { place }) = call.arguments() {
                 let buffer = call.account(BUFFER);
                 let bytes = written(rpc, &buffer, &entry.signature, at).await?;
                 read &= bytes.is_some();
@@ -151,9 +152,9 @@ fn content(buffer: &Pubkey, calls: &[Call]) -> Vec<u8> {
     let mut content = Vec::new();
     let of = |call: &&Call| call.program == settlement::ID && call.account(1) == *buffer;
     for call in calls.iter().filter(of) {
-        if let Some(OpenBuffer { len }) = parse(call) {
+        if let Some(OpenBuffer { len }) = call.arguments() {
             content = vec![0; usize::try_from(len).unwrap_or_default()];
-        } else if let Some(WriteBuffer { offset, bytes }) = parse(call)
+        } else if let Some(WriteBuffer { offset, bytes }) = call.arguments()
             && let Some(start) = usize::try_from(offset).ok()
             && let Some(end) = start.checked_add(bytes.len())
             && let Some(part) = content.get_mut(start..end)
@@ -164,9 +165,6 @@ fn content(buffer: &Pubkey, calls: &[Call]) -> Vec<u8> {
     content
 }
 
-fn parse<T: Discriminator + AnchorDeserialize>(call: &Call) -> Option<T> {
-    T::try_from_slice(call.data.strip_prefix(T::DISCRIMINATOR)?).ok()
-}
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@
 
 use crate::rpc::{Rpc, RpcError};
 use crate::wire;
+use anchor_lang::{AnchorDeserialize, Discriminator};
 use solana_client::rpc_client::GetConfirmedSignaturesForAddress2Config;
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
@@ -45,6 +46,14 @@ impl Call {
     /// Account number `index`; the default key if there are not so many.
     pub fn account(&self, index: usize) -> Pubkey {
         self.accounts.get(index).copied().unwrap_or_default()
+    }
+
+    /// The arguments of instruction `I`, if it is that which was called. They are read as the
+    /// programs read them, from the front and whatever follows: a stricter reader would not see
+    /// what L1 has taken.
+    pub fn arguments<I: Discriminator + AnchorDeserialize>(&self) -> Option<I> {
+        let mut rest = self.data.strip_prefix(I::DISCRIMINATOR)?;
+        I::deserialize(&mut rest).ok()
     }
 }
 

@@ -13,12 +13,12 @@ use crate::accounts;
 use crate::history::{self, Entry};
 use crate::pda;
 use crate::rpc::{Rpc, RpcError, Severity};
-use anchor_lang::Discriminator;
 use assay_ledger::Hash;
 use assay_ledger::inbox::{Message, MessageKind, chain_next};
 use assay_ledger::state::InboxHead;
 use futures::StreamExt;
 use settlement::constants::PAGE_ENTRIES;
+use settlement::instruction::Enqueue;
 use settlement::state::Rollup;
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
@@ -408,12 +408,6 @@ fn enqueued(
         .filter(|call| {
             call.program == settlement::ID && call.account(2) == *rollup && call.account(3) == *page
         })
-        .filter_map(|call| Some((call.account(1), payload(&call.data)?)))
+        .filter_map(|call| Some((call.account(1), call.arguments::<Enqueue>()?.payload)))
         .collect()
-}
-
-/// The payload in the data of an `enqueue` instruction.
-fn payload(data: &[u8]) -> Option<Vec<u8>> {
-    let arguments = data.strip_prefix(settlement::instruction::Enqueue::DISCRIMINATOR)?;
-    borsh::from_slice(arguments).ok()
 }

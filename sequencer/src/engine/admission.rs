@@ -111,3 +111,25 @@ fn blobs_are_here(blobs: &Blobs, program: &Hash, parameters: &Hash) -> Result<()
         .and_then(|()| blobs.touch(parameters))
         .map_err(|e| Refused::Blob(e.to_string()))
 }
+
+/// Says once more, when it is ordered, that a model's blobs are here: it may have waited for longer than
+/// blobs are kept that nothing names. They are the youngest then, until the batch names them.
+pub(super) fn blobs_are_still_here(blobs: &Blobs, action: &Action) -> Result<(), Refused> {
+    let (program, parameters) = match action {
+        Action::Deploy {
+            program,
+            parameters_root,
+            ..
+        } => (program.root(), parameters_root),
+        Action::Update {
+            program_root,
+            parameters_root,
+            ..
+        } => (*program_root, parameters_root),
+        _ => return Ok(()),
+    };
+    blobs
+        .touch(&program)
+        .and_then(|()| blobs.touch(parameters))
+        .map_err(|e| Refused::Blob(e.to_string()))
+}

@@ -84,6 +84,7 @@ impl Rig {
             ledger,
             store: store.clone(),
             executor,
+            blobs: blobs.clone(),
             metrics: metrics.clone(),
             closed,
             micro_batch,

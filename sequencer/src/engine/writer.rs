@@ -1,7 +1,7 @@
 //! The one writer: the loop that orders a micro-batch, hands it to the executor, and meanwhile
 //! applies and stores the one before.
 
-use super::admission::Admitted;
+use super::admission::{Admitted, blobs_are_still_here};
 use super::apply::Ledger;
 use super::backlog::{Backlog, Room};
 use super::calls::Calls;
@@ -14,6 +14,7 @@ use super::runs::{Groups, RunAt, Runs, run_now};
 use super::{Answer, Command, EngineFailure, EngineHandle, Placed};
 use crate::metrics::{Metrics, Stage};
 use crate::store::Store;
+use crate::store::blobs::Blobs;
 use crate::store::commit::Commit;
 use assay_client::api::Building;
 use assay_ledger::Hash;
@@ -56,6 +57,7 @@ pub struct Writer {
     ledger: Ledger,
     store: Arc<Store>,
     executor: ExecutorThread,
+    blobs: Blobs,
     metrics: Arc<Metrics>,
     commands: Receiver<Command>,
     building: watch::Sender<Building>,
@@ -87,6 +89,8 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// What runs the models.
     pub executor: ExecutorThread,
+    /// The models' bytes.
+    pub blobs: Blobs,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Told the number of every batch that is closed.
@@ -119,6 +123,7 @@ impl Writer {
             ledger: parts.ledger,
             store: parts.store,
             executor: parts.executor,
+            blobs: parts.blobs,
             metrics: parts.metrics,
             commands,
             building,
@@ -291,7 +296,10 @@ impl Writer {
             let id = admitted.id;
             let state = &self.ledger.state;
             let limits = &self.ledger.limits;
-            match order(state, &self.overlay, &params, limits, number, admitted) {
+            let here = blobs_are_still_here(&self.blobs, &admitted.signed.request.action);
+            let ordered =
+                here.and_then(|()| order(state, &self.overlay, &params, limits, number, admitted));
+            match ordered {
                 Ok(ordered) if ordered.runs.is_some() && self.calls.held() > most_held => {
                     let held = self.calls.held();
                     self.answer(call, place, Err(Refused::Answers(held)));

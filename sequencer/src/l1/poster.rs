@@ -60,6 +60,10 @@ pub struct Poster {
     pub poll: Duration,
     /// What goes to L1.
     pub posting: Posting,
+    /// Whether to post batches again that L1 has reverted.
+    pub repost: bool,
+    /// The reverted batch that is held back, once that was said.
+    pub held: Option<u64>,
 }
 
 /// Whether there may be more to do at once.
@@ -122,6 +126,7 @@ impl Poster {
         let key = self.l1.key.pubkey().to_bytes();
         let (chain, bond) = room::read(&self.l1, &key).await?;
         self.check(&chain)?;
+        self.note_lives(&chain)?;
         let bounds = Bounds::of(&chain, bond.as_ref(), &key, self.bond_slice);
         self.tell(&chain, bounds)?;
         self.heads.send_modify(|heads| {
@@ -137,9 +142,39 @@ impl Poster {
             return Ok(Did::Nothing);
         }
         match self.store.batch(chain.tip_number + 1)? {
+            Some(record) if self.holds(&chain, &record)? => Ok(Did::Nothing),
             Some(record) => self.post(record).await,
             None => Ok(Did::Nothing),
         }
+    }
+
+    /// Notes which of our batches L1 has.
+    fn note_lives(&self, chain: &Chain) -> Result<(), L1Error> {
+        for number in chain.final_number + 1..=chain.tip_number {
+            let slot = &chain.slots[(number % chain.slots.len() as u64) as usize];
+            if self.store.life(number)? != Some((slot.hash, slot.life)) {
+                self.store.note_life(number, &slot.hash, slot.life)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a batch was on L1 as it is, and L1 has reverted it: somebody has shown it to be wrong, or a
+    /// demand for its models was not answered. Whatever was the cause would take another slice of the bond.
+    fn holds(&mut self, chain: &Chain, record: &BatchRecord) -> Result<bool, L1Error> {
+        let (number, hash) = (record.header.number, record.header.hash());
+        let life = self.store.life(number)?;
+        let reverted = life.is_some_and(|(was, life)| was == hash && life != chain.reverts);
+        let holds = reverted && !self.repost && !self.posting.is_cheating();
+        if holds && self.held != Some(number) {
+            tracing::error!(
+                batch = number,
+                "L1 has reverted this batch, and a slice of the bond is gone: it is not posted again. Find out why (assay dispute list, assay verifier --once); if it is right, start with sequencer.l1.repost = true"
+            );
+        }
+        self.held = holds.then_some(number);
+        self.metrics.held.set(self.held.unwrap_or(0) as i64);
+        Ok(holds)
     }
 
     /// Tells the engine what L1 takes, if that is news.

@@ -13,6 +13,7 @@ pub mod blobs;
 pub mod commit;
 pub mod disputed;
 pub mod leaves;
+pub mod lives;
 pub mod quota;
 pub mod read;
 pub mod records;

@@ -88,6 +88,10 @@ impl Quota {
             if sum <= target || !old {
                 break;
             }
+            // It may have been made the youngest meanwhile: a batch is about to name it.
+            if std::fs::metadata(&blob.path)?.modified()? != blob.modified {
+                continue;
+            }
             std::fs::remove_file(&blob.path)?;
             tracing::info!(blob = %blob.path.display(), "a blob that no model names gives way");
             sum -= blob.bytes;

@@ -23,6 +23,8 @@ impl Store {
             let mut messages = tx.open_table(tables::MESSAGES)?;
             messages.retain_in(..cursor, |_, _| false)?;
             super::disputed::forget(&tx, batch)?;
+            let mut lives = tx.open_table(tables::LIVES)?;
+            lives.retain_in(..=batch, |_, _| false)?;
         }
         tx.commit()?;
         Ok(())

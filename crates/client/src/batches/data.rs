@@ -165,8 +165,7 @@ impl Chunks {
                 self.opened = true;
             }
             if call.account(1) == self.account
-                && let Some(arguments) = call.data.strip_prefix(WriteChunks::DISCRIMINATOR)
-                && let Ok((first, bytes)) = borsh::from_slice::<(u32, Vec<u8>)>(arguments)
+                && let Some(WriteChunks { first, bytes }) = call.arguments()
             {
                 self.write(first, &bytes);
             }

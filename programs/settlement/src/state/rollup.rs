@@ -97,7 +97,8 @@ impl Config {
     /// Checks every value's range.
     pub fn validate(&self) -> Result<()> {
         let p = &self.params;
-        let ok = p.window >= 1
+        // A third of the window is for demands, and one for their answers.
+        let ok = p.window >= 3
             // Nobody waits for ever, and no sum of slots overflows.
             && p.window.max(p.clock) <= u64::from(u32::MAX)
             && p.bond_slice >= 1

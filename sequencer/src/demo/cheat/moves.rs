@@ -161,8 +161,7 @@ fn is<T: Discriminator>(call: &Call) -> bool {
 }
 
 fn parse<T: Discriminator + AnchorDeserialize>(call: &Call) -> Option<T> {
-    let mut rest = call.data.get(T::DISCRIMINATOR.len()..)?;
-    is::<T>(call).then(|| T::deserialize(&mut rest).ok())?
+    is::<T>(call).then(|| call.arguments())?
 }
 
 /// What a call does, in words.

@@ -62,6 +62,41 @@ async fn the_oldest_that_no_model_names_give_way_and_what_is_named_stays() {
     );
 }
 
+/// What was here when a request was taken in may have given way by the time it is its turn.
+#[tokio::test]
+async fn an_update_whose_blob_is_gone_when_it_is_ordered_is_refused() {
+    let world = World::new().await;
+    world.deploy().await;
+    let model = world.rig.store.model(0).unwrap().unwrap();
+    let parameters_root = world.upload(1).unwrap();
+    let update = Action::Update {
+        model: 0,
+        program_root: model.program_root,
+        parameters_root,
+        price: PRICE,
+    };
+    let (blobs, metrics) = (&world.rig.blobs, &world.rig.metrics);
+    let request = sign(&world.alice, 1, update.clone());
+    let admitted: Vec<_> = admit(&ROLLUP, blobs, metrics, vec![request])
+        .into_iter()
+        .map(|(_, admitted)| admitted.unwrap())
+        .collect();
+    let blob = world
+        .dir
+        .path()
+        .join("blobs")
+        .join(hex::encode(parameters_root));
+    std::fs::remove_file(blob).unwrap();
+    let answers = world.rig.engine.submit(admitted).await.unwrap();
+    assert!(
+        matches!(&answers[..], [Err(Refused::Blob(_))]),
+        "{answers:?}"
+    );
+    // Its nonce is not used up.
+    world.upload(1).unwrap();
+    world.one(&world.alice, 1, update).await.unwrap();
+}
+
 /// An update does not free what pending batches have run with; finality does.
 #[tokio::test]
 async fn what_a_batch_that_is_not_final_names_stays() {
