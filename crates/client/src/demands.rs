@@ -165,7 +165,6 @@ fn content(buffer: &Pubkey, calls: &[Call]) -> Vec<u8> {
     content
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -67,7 +67,7 @@ pub struct Api {
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Assay sequencer",
-    description = "Keys are base58, hashes 64 hex digits, bytes base64, amounts whole base units."
+    description = "Keys are base58, hashes 64 hex digits, bytes base64, amounts whole base units.\n\nA request that is refused is in an answer of status 200, with a code: `rollup`, `signature`, `account`, `nonce`, `balance`, `model`, `price`, `version`, `mint`, `not_callable`, `input`, `too_large`, `publisher`, `blob`, `busy`, `execution` or `ledger`. It has used up nothing.\n\nA call that fails has an `ErrorBody` with a code: `path`, `body`, `blob`, `media_type`, `method`, `not_found`, `not_final`, `not_dev`, `empty`, `too_large`, `busy` (503, on any route: try again), `quota` (507), `timeout` (504, on any route), `stopping`, `store` or `internal`."
 ))]
 struct Document;
 

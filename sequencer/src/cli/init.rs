@@ -6,8 +6,8 @@ use super::output::table;
 use crate::dev::network::{bond, create_rollup};
 use crate::rollup;
 use anyhow::{Context as _, Result};
-use assay_client::pda;
 use assay_client::wallet::Wallet;
+use assay_client::{accounts, pda};
 use clap::Args;
 use serde_json::json;
 use settlement::state::Config;
@@ -98,6 +98,14 @@ impl Arguments {
         };
         if let Some(text) = &self.bond {
             let lamports = parse_amount(text, 9)?;
+            let there = accounts::sequencer(sender.rpc(), &rollup, &wallet.address()).await?;
+            if let Some(there) = there {
+                context.out.note(format!(
+                    "{} is bonded already, with {} SOL: `assay bond add` adds to it",
+                    wallet.address(),
+                    show_amount(there.bond, 9)
+                ));
+            }
             bond(&sender, &authority, &wallet, &rollup, lamports).await?;
         }
         let sequencer = self.bond.is_some().then(|| wallet.address().to_string());

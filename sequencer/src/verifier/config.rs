@@ -31,7 +31,7 @@ pub struct VerifierConfig {
     pub memory: u64,
     /// What chooses that share, 64 hex digits; random at every start if absent.
     pub seed: Option<String>,
-    /// APIs that have the models' bytes; the client's `api` if there are none.
+    /// APIs that have the models' bytes, besides the client's `api`, which is asked last.
     pub blobs: Vec<String>,
     /// Where health and metrics are served; nowhere if absent.
     pub listen: Option<SocketAddr>,

@@ -18,7 +18,8 @@ pub struct JsonRequest {
     pub nonce: u64,
     /// What is asked for.
     pub action: JsonAction,
-    /// Over `assay_ledger::request::Request::signing_bytes`.
+    /// Ed25519, over `assay:tx:1`, rollup, owner, mint, nonce and the action: see "What is signed" in
+    /// `crates/ledger/README.md`.
     pub signature: Signature64,
 }
 
