@@ -3,7 +3,7 @@
 //! An answer is in the data of a transaction, or was written to a buffer first; both are read from the history
 //! of the accounts. What a node gives is checked against the demand: it cannot make up an answer.
 
-use crate::history;
+use crate::history::{self, Call};
 use crate::rpc::{Rpc, RpcError};
 use anchor_lang::{AccountDeserialize, AnchorDeserialize, Discriminator};
 use assay_dispute::demand::Answer;
