@@ -99,7 +99,7 @@ async fn the_inbox_is_read_in_order_across_pages_and_strangers_change_nothing() 
     longer.data.push(0);
     let order = Order::new("force", wallet.keypair(), vec![longer]).units(100_000);
     sender.send(&order).await.unwrap();
-    let mut wrong = force(
+    let wrong = force(
         &rollup,
         &wallet.address(),
         &wallet.address(),
