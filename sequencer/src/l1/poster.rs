@@ -1,6 +1,7 @@
 //! The poster: closed batches go to L1 in order, and become final.
 //!
-//! It remembers nothing that L1 does not: each step looks at the chain's account and at the data
+//! It remembers nothing that L1 does not, but which batches it has sent (so that what L1 has reverted is not
+//! posted again as if nothing had happened): each step looks at the chain's account and at the data
 //! account of the next batch, does the one thing that is missing, and looks again. So it goes on
 //! after a crash, a dead node, a dropped transaction or a rollback without a special case, and a
 //! batch that is on L1 is never posted again: the program takes each number once, and a refusal
@@ -126,7 +127,6 @@ impl Poster {
         let key = self.l1.key.pubkey().to_bytes();
         let (chain, bond) = room::read(&self.l1, &key).await?;
         self.check(&chain)?;
-        self.note_lives(&chain)?;
         let bounds = Bounds::of(&chain, bond.as_ref(), &key, self.bond_slice);
         self.tell(&chain, bounds)?;
         self.heads.send_modify(|heads| {
@@ -143,20 +143,9 @@ impl Poster {
         }
         match self.store.batch(chain.tip_number + 1)? {
             Some(record) if self.holds(&chain, &record)? => Ok(Did::Nothing),
-            Some(record) => self.post(record).await,
+            Some(record) => self.post(record, chain.reverts).await,
             None => Ok(Did::Nothing),
         }
-    }
-
-    /// Notes which of our batches L1 has.
-    fn note_lives(&self, chain: &Chain) -> Result<(), L1Error> {
-        for number in chain.final_number + 1..=chain.tip_number {
-            let slot = &chain.slots[(number % chain.slots.len() as u64) as usize];
-            if self.store.life(number)? != Some((slot.hash, slot.life)) {
-                self.store.note_life(number, &slot.hash, slot.life)?;
-            }
-        }
-        Ok(())
     }
 
     /// Whether a batch was on L1 as it is, and L1 has reverted it: somebody has shown it to be wrong, or a
@@ -250,7 +239,7 @@ impl Poster {
     }
 
     /// Takes the next step of a batch on its way to L1.
-    async fn post(&self, record: BatchRecord) -> Result<Did, L1Error> {
+    async fn post(&self, record: BatchRecord, reverts: u32) -> Result<Did, L1Error> {
         if let Some(due) = overdue(&self.l1, &record.header).await? {
             let rebuilt = self.engine.rebuild(due).await;
             return Ok(match rebuilt.map_err(|_| L1Error::Stopped)? {
@@ -289,7 +278,7 @@ impl Poster {
                 let order = Order::new("seal", &self.l1.key, vec![make::seal_data(&key, &address)]);
                 self.send(number, L1Step::Seal, order.units(units)).await?;
             }
-            DataAccount::Sealed => self.post_header(&record).await?,
+            DataAccount::Sealed => self.post_header(&record, reverts).await?,
             DataAccount::Other => {
                 let order = Order::new(
                     "close",
@@ -330,7 +319,7 @@ impl Poster {
 
     /// Posts the header on sealed data and takes the data account's rent back, in one
     /// transaction.
-    async fn post_header(&self, record: &BatchRecord) -> Result<(), L1Error> {
+    async fn post_header(&self, record: &BatchRecord, reverts: u32) -> Result<(), L1Error> {
         let (header, key) = (&record.header, self.l1.key.pubkey());
         let (number, hash) = (header.number, header.hash());
         let cursor = header.state.inbox.cursor;
@@ -342,11 +331,15 @@ impl Poster {
             make::close_data(&key, &address),
         ];
         let order = Order::new("post", &self.l1.key, instructions);
+        // Before it is sent: whoever dies now must know, when it is reverted, that it was there.
+        self.store.note_life(number, &hash, reverts)?;
         let done = || async {
             let chain = self.l1.chain().await.map_err(reading)?;
             Ok(is_on_chain(&chain, number, &hash))
         };
         let sent = self.l1.sender.send_unless(&order, done).await?;
+        // A lie may be reverted before the next look at L1: it has been told.
+        self.posting.posted(number, &hash);
         self.note(number, L1Step::Post, sent)?;
         self.complete_costs(number).await;
         tracing::info!(

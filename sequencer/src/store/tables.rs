@@ -44,7 +44,7 @@ pub const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages
 pub const DISPUTED: TableDefinition<Disputed<'_>, ()> = TableDefinition::new("disputed");
 /// A key of it.
 pub type Disputed<'a> = (u64, &'a [u8; 32], u32, &'a [u8; 32]);
-/// Batch -> its hash and the rollup's count of reverts when it was seen on L1. For the batches that are
+/// Batch -> its hash and the rollup's count of reverts when it was last sent to L1. For the batches that are
 /// not final.
 pub const LIVES: TableDefinition<u64, (&[u8; 32], u32)> = TableDefinition::new("lives");
 
