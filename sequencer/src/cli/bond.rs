@@ -6,6 +6,7 @@ use super::output::table;
 use anyhow::{Context as _, Result};
 use assay_client::instructions::settlement as instructions;
 use assay_client::sender::Order;
+use assay_client::wallet::Wallet;
 use assay_client::{accounts, pda};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -55,8 +56,12 @@ impl Arguments {
     pub async fn run(self, global: Global) -> Result<()> {
         let context = Context::new(&global)?;
         let rollup = context.rollup().await?;
-        let wallet = context.wallet()?;
-        let me = wallet.address();
+        // Whoever only looks at somebody's bond needs no key.
+        let wallet = match &self.command {
+            Command::Show { sequencer: Some(_) } => None,
+            _ => Some(context.wallet()?),
+        };
+        let me = wallet.as_ref().map(Wallet::address).unwrap_or_default();
         let sol = |text: &str| parse_amount(text, 9);
         let of = |sequencer: Option<String>| match sequencer {
             Some(text) => Ok::<_, anyhow::Error>(Pubkey::from(parse_key(&text)?)),
@@ -91,7 +96,7 @@ impl Arguments {
         // Asked first, so that whoever is no sequencer hears that and not a program's error.
         bonded(accounts::sequencer(rpc, &rollup, &key).await?, &key)?;
         let mut landed = None;
-        if let Some((label, instruction)) = order {
+        if let (Some((label, instruction)), Some(wallet)) = (order, &wallet) {
             let order = Order::new(label, wallet.keypair(), vec![instruction]);
             landed = Some(sender.send(&order).await?.signature.to_string());
         }
