@@ -25,6 +25,10 @@ pub struct Arguments {
     /// Seconds for each.
     #[arg(long, default_value_t = 60)]
     seconds: u32,
+    /// With the targets of the programs and the client (`accounts`, `instructions`, `bundle`, `json`), which take
+    /// long to build.
+    #[arg(long)]
+    programs: bool,
 }
 
 /// Builds the targets and runs them, one after the other. What was found stays in `target/fuzz/corpus`, so that
@@ -38,6 +42,9 @@ pub fn start(arguments: &Arguments) -> Result<()> {
         .args(["build", "--target", HOST])
         .env("CARGO_TARGET_DIR", &folder)
         .env("RUSTFLAGS", INSTRUMENTATION.join(" "));
+    if arguments.programs {
+        build.args(["--features", "programs"]);
+    }
     crate::tools::run(&mut build)?;
     let binary = folder.join(HOST).join("debug/fuzz");
     let known = output(command(&binary).env_remove("ASSAY_TARGET"))?;

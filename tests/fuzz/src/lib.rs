@@ -68,6 +68,7 @@ pub const TARGETS: &[Target] = targets![
     tensor::onnx 1_500,
     proofs::signature 2_000,
     proofs::state 3_000,
+    proofs::record 3_000,
     proofs::data 3_000,
     proofs::element 4_000,
     proofs::any_element 4_000,

@@ -38,7 +38,7 @@ pub mod state {
     use assay_ledger::signature::Each;
 
     /// The state roots of an asserter who is wrong after transaction `index`.
-    fn wrong(batch: &Batch, index: u32) -> Vec<Hash> {
+    pub fn wrong(batch: &Batch, index: u32) -> Vec<Hash> {
         let mut roots = batch.roots.clone();
         roots[index as usize + 1] = [9; 32];
         roots
@@ -66,6 +66,83 @@ pub mod state {
             let at = index as usize;
             [with(at, &honest), with(at + 128, &lied)]
         };
+        all.flat_map(one).collect()
+    }
+}
+
+/// The same where the batch's data shows the transaction.
+pub mod record {
+    use super::state::wrong;
+    use crate::batch::Batch;
+    use crate::input::{byte, with};
+    use crate::ledger::transaction::BATCH;
+    use assay_dispute::Hash;
+    use assay_dispute::descent::Descent;
+    use assay_dispute::step::data::prove_data;
+    use assay_dispute::step::ed25519::Syscalls;
+    use assay_dispute::step::record::{Recorded, check_record, prove_record};
+    use assay_ledger::signature::Each;
+    use assay_tensor::merkle::Levels;
+    use std::sync::LazyLock;
+
+    /// To the state after each transaction, of an asserter who is right and of one who is wrong there.
+    static DESCENTS: LazyLock<Vec<[Descent; 2]>> = LazyLock::new(|| {
+        let all = 0..BATCH.header.tx_count;
+        let both = |index| [&BATCH.roots, &wrong(&BATCH, index)].map(|roots| descent(roots, index));
+        all.map(both).collect()
+    });
+
+    fn descent(roots: &[Hash], index: u32) -> Descent {
+        let (tree, leaf) = (Levels::new(roots.to_vec()), u64::from(index) + 1);
+        let mut descent = Descent::new(tree.root(), tree.count()).unwrap();
+        while !descent.done() {
+            let levels = descent.step(6);
+            let level = u32::from(descent.height) - levels;
+            let first = descent.index << levels;
+            let inside = 0..descent.inside(levels) as u64;
+            let nodes: Vec<Hash> = inside.map(|at| tree.node(level, first + at)).collect();
+            descent.reveal(&nodes).unwrap();
+            descent.choose(((leaf >> level) - first) as u8).unwrap();
+        }
+        descent
+    }
+
+    pub fn run(mut bytes: &[u8]) -> bool {
+        let choice = u32::from(byte(&mut bytes));
+        let (index, honest) = (choice % 128 % BATCH.header.tx_count, choice < 128);
+        let descent = &DESCENTS[index as usize][usize::from(!honest)];
+        let chain = |index| BATCH.message_chain(index);
+        let verdict = check_record(&BATCH.header, descent, bytes, &chain, &mut Syscalls);
+        assert_eq!(
+            verdict,
+            check_record(&BATCH.header, descent, bytes, &chain, &mut Each)
+        );
+        assert!(verdict.is_err() || verdict == Ok(!honest));
+        verdict.is_ok()
+    }
+
+    fn proof(batch: &Batch, roots: &[Hash], index: u32) -> Vec<u8> {
+        prove_record(&Recorded {
+            before: &roots[index as usize],
+            path: &Levels::new(roots.to_vec()).path(index.into()).unwrap(),
+            data: &prove_data(&batch.header, &batch.data, index).unwrap(),
+            witness: &batch.witness(index).unwrap(),
+        })
+    }
+
+    pub fn seeds() -> Vec<Vec<u8>> {
+        // The outputs of a job are not in the data.
+        let shown = |index: &u32| {
+            let (tx, result) = &BATCH.records[*index as usize];
+            !tx.consumes_message() || result.program_root == [0; 32]
+        };
+        let one = |index: u32| {
+            let honest = proof(&BATCH, &BATCH.roots, index);
+            let lied = proof(&BATCH, &wrong(&BATCH, index), index);
+            let at = index as usize;
+            [with(at, &honest), with(at + 128, &lied)]
+        };
+        let all = (0..BATCH.header.tx_count).filter(shown);
         all.flat_map(one).collect()
     }
 }
