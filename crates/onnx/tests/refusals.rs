@@ -305,10 +305,10 @@ fn dimensions_that_are_not_known() {
 fn the_program_checks_name_the_node() {
     // Taps that do not lie beside each other, more than one element may read.
     let conv = with_ints(node("Conv", &["dx", "dw"], "y"), "dilations", &[2, 2]);
-    let graph = weighted(with(&[1, 1, 20, 20], vec![conv]), &[1, 1, 9, 9]);
+    let graph = weighted(with(&[1, 1, 30, 30], vec![conv]), &[1, 1, 12, 12]);
     assert_eq!(
         message(graph),
-        "node 3 \"the_y\" (Conv) is not supported: operator 1 (Conv2d) reads 84 ranges for one element, more than 64"
+        "node 3 \"the_y\" (Conv) is not supported: operator 1 (Conv2d) reads up to 150 chunks for one element, more than 134"
     );
 }
 

@@ -1,17 +1,27 @@
 //! The one local check of an operator.
 
+use crate::commit::CHUNK;
 use crate::op::Op;
 use crate::ops::{self, Facts};
 use crate::types::{DType, TensorType};
 
-/// Bytes that one element of an operator may read, all operands together.
-pub const MAX_READ_BYTES: u64 = 64 * 1024;
-/// Contiguous ranges that one element of an operator may read, all operands together.
-pub const MAX_READ_RANGES: u64 = 64;
+/// Chunks that what one element of an operator reads may lie in, all operands together and wherever each range
+/// begins ([`chunks`]): a step proof opens that many at most, with a sibling for each on each level at most.
+///
+/// Two rows of 32,769 bytes, a bias and scales fit; so does a row of 68,097.
+pub const MAX_READ_CHUNKS: u64 = 134;
 /// The longest sum of `i8` products that cannot leave `i32`.
 pub const MAX_INNER: u64 = 131_071;
 /// The most operands that an operator has.
 pub const MAX_OPERANDS: usize = 4;
+
+/// The most chunks that a range of `len` bytes, at least one, lies in: as many as if it began with a chunk's last
+/// byte. A single byte lies in one, two bytes to 513 in two, and each 512 more in one more.
+pub const fn chunks(len: u64) -> u64 {
+    let chunk = CHUNK as u64;
+    // At most 2^35 bytes: no overflow.
+    (len + chunk - 2) / chunk + 1
+}
 
 /// What [`check`] finds of a well-formed operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,34 +134,27 @@ pub enum CheckError {
     /// A sum of more than [`MAX_INNER`] products.
     #[error("sums {0} products an element, more than 131,071")]
     InnerTooLarge(u64),
-    /// An element reads more than [`MAX_READ_BYTES`].
-    #[error("reads {0} bytes for one element, more than 65,536")]
-    ReadsTooManyBytes(u64),
-    /// An element reads more than [`MAX_READ_RANGES`].
-    #[error("reads {0} ranges for one element, more than 64")]
-    ReadsTooManyRanges(u64),
+    /// What an element reads may lie in more than [`MAX_READ_CHUNKS`].
+    #[error("reads up to {0} chunks for one element, more than {MAX_READ_CHUNKS}")]
+    ReadsTooManyChunks(u64),
 }
 
 /// Whether `op` is well-formed for operands of these types, what it defines and what it
 /// costs. Looks at nothing else, so that one opened leaf of a program shows any flaw.
 ///
 /// An operator that passes has a defined result for any operands of these types, each
-/// element of which reads at most [`MAX_READ_BYTES`] in at most [`MAX_READ_RANGES`] ranges.
+/// element of which reads at most [`MAX_READ_CHUNKS`] chunks.
 pub fn check(op: &Op, operands: &[TensorType]) -> Result<Checked, CheckError> {
     let Facts {
         result,
         taps,
-        read_bytes,
-        read_ranges,
+        read_chunks,
     } = ops::facts(op, operands)?;
     if taps > MAX_INNER {
         return Err(CheckError::InnerTooLarge(taps));
     }
-    if read_bytes > MAX_READ_BYTES {
-        return Err(CheckError::ReadsTooManyBytes(read_bytes));
-    }
-    if read_ranges > MAX_READ_RANGES {
-        return Err(CheckError::ReadsTooManyRanges(read_ranges));
+    if read_chunks > MAX_READ_CHUNKS {
+        return Err(CheckError::ReadsTooManyChunks(read_chunks));
     }
     // At most 2^31 elements of 2^17 taps: no overflow.
     let units = result.shape.elements() * (taps + 1);

@@ -171,14 +171,16 @@ pub fn fold_in_place(
         let mut kept = 0;
         let mut i = 0;
         while i < len {
-            let (index, hash) = nodes[i];
+            // Not copied, which counts on Solana.
+            let (index, hash) = &nodes[i];
+            let index = *index;
             let parent = if index & 1 == 1 {
-                node(next()?, &hash)
+                node(next()?, hash)
             } else if i + 1 < len && nodes[i + 1].0 == index + 1 {
                 i += 1;
-                node(&hash, &nodes[i].1)
+                node(hash, &nodes[i].1)
             } else {
-                node(&hash, next()?)
+                node(hash, next()?)
             };
             nodes[kept] = (index >> 1, parent);
             kept += 1;

@@ -1,12 +1,13 @@
 //! Which ranges of its operands one element of an operator is made of.
 
-use crate::check::{MAX_READ_RANGES, check};
+use crate::check::{MAX_READ_CHUNKS, check};
 use crate::op::Op;
 use crate::ops;
 use crate::types::TensorType;
+use alloc::vec::Vec;
 
 /// A contiguous range of one operand's bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Read {
     /// Which operand.
     pub operand: u8,
@@ -17,41 +18,35 @@ pub struct Read {
 }
 
 /// The ranges that one element reads, in the order in which [`crate::eval::eval`] takes
-/// them. About a kilobyte, on the stack.
-#[derive(Clone, Copy, Debug)]
-pub struct Reads {
-    count: u8,
-    ranges: [Read; MAX_READ_RANGES as usize],
-}
+/// them: at most [`MAX_READ_CHUNKS`], as each lies in a chunk.
+#[derive(Clone, Debug)]
+pub struct Reads(Vec<Read>);
 
 impl Reads {
     /// No ranges.
     pub(crate) fn new() -> Self {
-        Self {
-            count: 0,
-            ranges: [Read::default(); MAX_READ_RANGES as usize],
-        }
+        Self(Vec::with_capacity(MAX_READ_CHUNKS as usize))
     }
 
-    /// Adds a range; `None` if there are too many.
+    /// Adds a range; `None` if it is too long.
     pub(crate) fn push(&mut self, operand: u8, start: u64, len: u64) -> Option<()> {
-        *self.ranges.get_mut(usize::from(self.count))? = Read {
+        self.0.push(Read {
             operand,
             start,
             len: u32::try_from(len).ok()?,
-        };
-        self.count += 1;
+        });
         Some(())
+    }
+
+    /// How many are of this operand.
+    pub fn of(&self, operand: u8) -> usize {
+        let of_it = self.0.iter().filter(|read| read.operand == operand);
+        of_it.count()
     }
 
     /// The ranges.
     pub fn as_slice(&self) -> &[Read] {
-        self.ranges.get(..usize::from(self.count)).unwrap_or(&[])
-    }
-
-    /// Bytes of all ranges together.
-    pub fn bytes(&self) -> u64 {
-        self.as_slice().iter().map(|r| u64::from(r.len)).sum()
+        &self.0
     }
 }
 

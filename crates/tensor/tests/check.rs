@@ -2,7 +2,8 @@
 
 mod common;
 
-use assay_tensor::check::{CheckError, check};
+use assay_tensor::check::{CheckError, MAX_READ_CHUNKS, check, chunks};
+use assay_tensor::commit::CHUNK;
 use assay_tensor::op::{Epilogue, Op, OutputRange, Requant, Window};
 use assay_tensor::program::{Node, Operand, Output, Program, ProgramError};
 use assay_tensor::types::{DType, Shape, TensorType};
@@ -207,7 +208,7 @@ fn each_malformed_operator_has_its_error() {
         (
             matmul.clone(),
             vec![i8(&[large]), i8(&[1, large]), i32(&[1])],
-            ReadsTooManyBytes(2 * 65_536 + 4),
+            ReadsTooManyChunks(2 * 129 + 2),
         ),
         (
             matmul.clone(),
@@ -250,16 +251,33 @@ fn each_malformed_operator_has_its_error() {
             vec![i8(&[4, 4, 4]), i8(&[4, 3, 3, 4]), i32(&[4])],
             wrong_rank(0, 4, 3),
         ),
-        // 8 x 8 taps of one channel of several are 64 ranges, the filter and the bias two more.
+        // 11 x 12 taps of one channel of several are 132 ranges, the filter and the bias up to two chunks each.
         (
-            conv(kernel([8, 8]), 4, Epilogue::Accumulate),
-            vec![i8(&[1, 9, 9, 4]), i8(&[4, 8, 8, 1]), i32(&[4])],
-            ReadsTooManyRanges(66),
+            conv(kernel([11, 12]), 4, Epilogue::Accumulate),
+            vec![i8(&[1, 12, 12, 4]), i8(&[4, 11, 12, 1]), i32(&[4])],
+            ReadsTooManyChunks(132 + 2 + 2),
+        ),
+        // Of two channels up to two chunks each.
+        (
+            conv(kernel([8, 9]), 2, Epilogue::Accumulate),
+            vec![i8(&[1, 9, 9, 4]), i8(&[4, 8, 9, 2]), i32(&[4])],
+            ReadsTooManyChunks(72 * 2 + 2 + 2),
+        ),
+        // A row of 12 pixels is up to 3 chunks, the filter 36.
+        (
+            conv(kernel([34, 12]), 1, Epilogue::Accumulate),
+            vec![i8(&[1, 34, 12, 43]), i8(&[4, 34, 12, 43]), i32(&[4])],
+            ReadsTooManyChunks(34 * 3 + 36 + 2),
         ),
         (
-            Op::MaxPool2d(kernel([5, 13])),
+            Op::MaxPool2d(kernel([9, 15])),
             vec![i8(&[1, 13, 13, 2])],
-            ReadsTooManyRanges(65),
+            ReadsTooManyChunks(135),
+        ),
+        (
+            Op::MaxPool2d(kernel([63, 1_026])),
+            vec![i8(&[1, 64, 2_048, 1])],
+            ReadsTooManyChunks(63 * 4),
         ),
         (
             Op::MaxPool2d(kernel([u32::MAX, u32::MAX])),
@@ -419,8 +437,8 @@ fn each_malformed_operator_has_its_error() {
         ),
         (Op::Transpose([255; 6]), vec![i8(&[1; 6])], Permutation),
         (Op::ArgMax, vec![i8(&[])], wrong_rank(0, 1, 0)),
-        (Op::ArgMax, vec![i8(&[65_537])], ReadsTooManyBytes(65_537)),
-        (Op::ArgMax, vec![i32(&[16_385])], ReadsTooManyBytes(65_540)),
+        (Op::ArgMax, vec![i8(&[68_098])], ReadsTooManyChunks(135)),
+        (Op::ArgMax, vec![i32(&[17_025])], ReadsTooManyChunks(135)),
     ];
     for (op, operands, error) in cases {
         assert_eq!(check(&op, &operands), Err(error), "{op:?} {operands:?}");
@@ -428,17 +446,54 @@ fn each_malformed_operator_has_its_error() {
 }
 
 #[test]
+fn a_range_lies_in_so_many_chunks_wherever_it_begins() {
+    let chunk = CHUNK as u64;
+    for len in 1..4 * chunk {
+        let touched = (0..chunk).map(|start| (start + len - 1) / chunk + 1);
+        assert_eq!(touched.max(), Some(chunks(len)), "{len}");
+    }
+    assert_eq!(2 * chunks(32_769) + chunks(4) + chunks(8), MAX_READ_CHUNKS);
+    assert_eq!(chunks(68_097), MAX_READ_CHUNKS);
+}
+
+#[test]
 fn the_limits_themselves_pass() {
     let requant = Op::MatMul(Epilogue::Requant(ALL));
-    let inner = (65_536 - 12) / 2;
-    let operands = [i8(&[inner]), i8(&[2, inner]), i32(&[2]), i32(&[2, 2])];
-    assert!(check(&requant, &operands).is_ok());
+    for inner in [16_384, 32_768, 32_769] {
+        let operands = [i8(&[inner]), i8(&[2, inner]), i32(&[2]), i32(&[2, 2])];
+        assert!(check(&requant, &operands).is_ok());
+    }
     assert!(check(&Op::ArgMax, &[i8(&[65_536])]).is_ok());
-    let eight = Window {
-        kernel: [8, 8],
-        ..WINDOW
-    };
-    assert!(check(&Op::MaxPool2d(eight), &[i8(&[1, 9, 9, 4])]).is_ok());
+    assert!(check(&Op::ArgMax, &[i8(&[68_097])]).is_ok());
+    assert!(check(&Op::ArgMax, &[i32(&[17_024])]).is_ok());
+    let kernel = |kernel| Window { kernel, ..WINDOW };
+    // Taps of one channel of several, which lie apart; rows of a single channel.
+    for (window, channels) in [([8, 8], 4), ([2, 67], 4), ([67, 513], 1)] {
+        let image = [i8(&[1, 68, 600, channels])];
+        assert!(check(&Op::MaxPool2d(kernel(window)), &image).is_ok());
+        assert!(check(&average(kernel(window), REQUANT), &image).is_ok());
+    }
+    // What ordinary networks have: a first layer, patches, a dilated one, many channels, depthwise ones.
+    for (size, dilation, channels, groups) in [
+        (7, 1, 3, 1),
+        (32, 1, 3, 1),
+        (3, 6, 2_048, 1),
+        (3, 1, 2_048, 1),
+        (1, 1, 30_000, 1),
+        (7, 1, 512, 512),
+        (11, 2, 512, 512),
+        (3, 1, 512, 32),
+    ] {
+        let window = Window {
+            dilations: [dilation; 2],
+            ..kernel([size; 2])
+        };
+        let weights = i8(&[groups, size, size, channels / groups]);
+        let scales = [i32(&[groups]), i32(&[groups, 2])];
+        let operands = [i8(&[1, 64, 64, channels]), weights, scales[0], scales[1]];
+        let op = conv(window, groups, Epilogue::Requant(ALL));
+        assert!(check(&op, &operands).is_ok(), "{size} {channels} {groups}");
+    }
     assert!(check(&add((1 << 48) - 1, 62, ALL), &[i8(&[1]), i8(&[1])]).is_ok());
     assert!(check(&add(1 - (1 << 48), 62, ALL), &[i8(&[1]), i8(&[1])]).is_ok());
 }

@@ -5,7 +5,8 @@ mod common;
 #[path = "common/whole.rs"]
 mod whole;
 
-use assay_tensor::check::{MAX_READ_BYTES, MAX_READ_RANGES, check};
+use assay_tensor::check::{MAX_READ_CHUNKS, check, chunks};
+use assay_tensor::commit::CHUNK;
 use assay_tensor::eval::eval;
 use assay_tensor::op::{Epilogue, Op, OutputRange, Requant, Window};
 use assay_tensor::program::Operand;
@@ -60,8 +61,8 @@ fn reads_stay_inside_of_their_operands_and_limits() {
             let elements = ty.shape.elements();
             for element in 0..elements {
                 let reads = reads(&node.op, &types, element).unwrap();
-                assert!(reads.as_slice().len() as u64 <= MAX_READ_RANGES);
-                assert!(reads.bytes() <= MAX_READ_BYTES);
+                let lens = reads.as_slice().iter().map(|read| read.len);
+                assert!(lens.map(|len| chunks(len.into())).sum::<u64>() <= MAX_READ_CHUNKS);
                 for read in reads.as_slice() {
                     assert!(read.len > 0);
                     let end = read.start + u64::from(read.len);
@@ -69,7 +70,7 @@ fn reads_stay_inside_of_their_operands_and_limits() {
                 }
                 // Bytes of another number are refused, not guessed at.
                 if element < 3 {
-                    let zeros = vec![0u8; MAX_READ_BYTES as usize + 1];
+                    let zeros = vec![0u8; MAX_READ_CHUNKS as usize * CHUNK];
                     let lens = reads.as_slice().iter().map(|read| read.len as usize);
                     let good = lens.map(|len| &zeros[..len]).collect::<Vec<_>>();
                     let eval = |ranges: &[&[u8]]| eval(&node.op, &types, element, ranges);

@@ -18,7 +18,7 @@ pub const MAX_DATA: u32 = MAX_CHUNKS * CHUNK as u32;
 /// Bytes of data that an inbox message takes at most in a batch of nothing else.
 pub const INBOX_RECORD_BYTES: u64 = 32;
 /// Most bytes of a buffer: the longest proof fits.
-pub const MAX_BUFFER: u32 = 256 * 1024;
+pub const MAX_BUFFER: u32 = 160 * 1024;
 const _: () = assert!(MAX_PROOF <= MAX_BUFFER as usize);
 /// Where burned lamports go: Solana destroys what this account holds at the end of each slot.
 pub const INCINERATOR: Pubkey =

@@ -35,8 +35,8 @@ const KINDS: usize = 9;
 const OF_EACH: usize = 500;
 /// One element in so many is claimed wrong.
 const LIES: usize = 8;
-/// What a step proof may take of the 1,400,000 units of a transaction: the rest is for the instruction around it.
-const LIMIT: u64 = 1_300_000;
+/// How many of the costliest elements are printed.
+const DEAREST: usize = 30;
 
 fn setting(name: &str, default: u64) -> u64 {
     let text = std::env::var(name).ok();
@@ -220,10 +220,10 @@ fn costly() -> Vec<(&'static str, Op, TensorType, Vec<TensorType>)> {
             weights(&[3, 16_384]),
         ),
         (
-            "MatMul, inner size 32,762",
+            "MatMul, inner size 32,769",
             Op::MatMul(Epilogue::Requant(ALL)),
-            ty(I8, &[2, 32_762]),
-            weights(&[3, 32_762]),
+            ty(I8, &[2, 32_769]),
+            weights(&[3, 32_769]),
         ),
         (
             "Conv2d, 3x3 of 16 channels",
@@ -232,39 +232,39 @@ fn costly() -> Vec<(&'static str, Op, TensorType, Vec<TensorType>)> {
             weights(&[8, 3, 3, 16]),
         ),
         (
-            "Conv2d, 60x540 of one channel",
-            conv(window([60, 540], 1, 0), 1),
-            ty(I8, &[1, 60, 900, 1]),
-            weights(&[1, 60, 540, 1]),
+            "Conv2d, 42x513 of one channel",
+            conv(window([42, 513], 1, 0), 1),
+            ty(I8, &[1, 42, 900, 1]),
+            weights(&[1, 42, 513, 1]),
         ),
         (
-            "Conv2d, 61 taps apart",
-            conv(window([1, 61], 512, 0), 2),
-            ty(I8, &[1, 1, 31_000, 2]),
-            weights(&[2, 1, 61, 1]),
+            "Conv2d, 128 taps apart",
+            conv(window([1, 128], 512, 0), 2),
+            ty(I8, &[1, 1, 66_000, 2]),
+            weights(&[2, 1, 128, 1]),
         ),
         (
             "Conv2d, in the padding",
-            conv(window([61, 1], 1, 61), 1),
+            conv(window([40, 1], 1, 40), 1),
             ty(I8, &[1, 1, 1, 500]),
-            weights(&[1, 61, 1, 500]),
+            weights(&[1, 40, 1, 500]),
         ),
         (
-            "MaxPool2d, 64x1,000",
-            Op::MaxPool2d(window([64, 1_000], 1, 0)),
-            ty(I8, &[1, 64, 1_040, 1]),
+            "MaxPool2d, 67x513",
+            Op::MaxPool2d(window([67, 513], 1, 0)),
+            ty(I8, &[1, 67, 1_040, 1]),
             vec![],
         ),
         (
-            "MaxPool2d, 64 taps apart",
-            Op::MaxPool2d(window([8, 8], 64, 0)),
-            ty(I8, &[1, 460, 460, 3]),
+            "MaxPool2d, 132 taps apart",
+            Op::MaxPool2d(window([11, 12], 64, 0)),
+            ty(I8, &[1, 720, 720, 3]),
             vec![],
         ),
         (
-            "AvgPool2d, 64x1,000",
-            average(window([64, 1_000], 1, 0)),
-            ty(I8, &[1, 64, 1_040, 1]),
+            "AvgPool2d, 67x513",
+            average(window([67, 513], 1, 0)),
+            ty(I8, &[1, 67, 1_040, 1]),
             vec![],
         ),
         ("Add", add, ty(I8, &[70_000]), vec![ty(I8, &[70_000])]),
@@ -390,6 +390,7 @@ fn the_costliest_to_open_fit() {
     let mut chain = Chain::new();
     let mut rng = ChaCha8Rng::seed_from_u64(10);
     let (mut most, mut heap) = (0, 0);
+    let mut costs = Vec::new();
     for (name, op, types, element) in costly::costly() {
         let opened = opened::opened(&mut rng, op, &types, element);
         let request = Request::Elements {
@@ -405,14 +406,18 @@ fn the_costliest_to_open_fit() {
         let answer = chain.decide(&request, &rest);
         assert_eq!(answer.verdicts, [0], "{name}");
         let (units, bytes) = (answer.units, opened.proof.len());
-        println!(
-            "{name:<40} {units:>7} units, {:>5} bytes of heap, {bytes:>6} of the proof",
-            answer.heap
-        );
+        costs.push((units, answer.heap, bytes, name));
         most = most.max(units);
         heap = heap.max(answer.heap);
     }
-    println!("{most} units, {heap} bytes of heap at most");
-    assert!(most < LIMIT, "{most}");
+    costs.sort_unstable();
+    for (units, heap, bytes, name) in costs.iter().rev().take(DEAREST) {
+        println!("{name:<36} {units:>7} units, {heap:>5} bytes of heap, {bytes:>6} of the proof");
+    }
+    println!(
+        "{} ways: {most} units, {heap} bytes of heap at most",
+        costs.len()
+    );
+    assert!(most < MOST_UNITS, "{most}");
     assert!(heap < HEAP * 3 / 4, "{heap}");
 }

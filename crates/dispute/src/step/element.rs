@@ -33,7 +33,7 @@ use super::ProofError;
 use super::bytes::Bytes;
 use crate::Hash;
 use alloc::vec::Vec;
-use assay_tensor::check::{MAX_OPERANDS, MAX_READ_BYTES, MAX_READ_RANGES, check};
+use assay_tensor::check::{MAX_OPERANDS, MAX_READ_CHUNKS, check};
 use assay_tensor::commit::{
     CHUNK, OperatorLeaf, TypeLeaf, chunk_hash, input_root_of, list_root_of, tensor_root_of,
 };
@@ -45,18 +45,29 @@ use assay_tensor::types::{DType, MAX_ELEMENTS, TensorType};
 use layout::{Layout, Source};
 
 /// The longest proof of an element of an operator that passes its check, in bytes, or a little more.
+///
+/// An input's tree is one over all inputs, which no shape bounds; what is longer than a transaction takes never runs.
 pub const MAX_PROOF: usize = {
     const fn path(leaves: u64) -> u64 {
         32 * depth(leaves) as u64
     }
-    let (chunk, ranges, operands) = (CHUNK as u64, MAX_READ_RANGES, MAX_OPERANDS as u64);
-    // A range of `n` bytes lies in `(n - 2) / 512 + 2` chunks at most.
-    let opened = MAX_READ_BYTES + ranges * (2 * chunk - 2);
-    // A run of chunks has a sibling at each end on each level at most.
-    let siblings = ranges * 2 * path(MAX_ELEMENTS * 4 / chunk);
+    let operands = MAX_OPERANDS as u64;
+    // A node has a sibling at most, and on a level there are at most as many nodes as chunks, and half of
+    // them can be siblings.
+    let (mut siblings, mut pairs) = (0, operands);
+    let mut level = depth(MAX_ELEMENTS * 4 / CHUNK as u64);
+    while level > 0 {
+        siblings += if pairs < MAX_READ_CHUNKS {
+            pairs
+        } else {
+            MAX_READ_CHUNKS
+        };
+        pairs *= 2;
+        level -= 1;
+    }
     let inputs = operands * (8 + path(MAX_INPUTS as u64));
     let lists = operands * (path(MAX_NODES as u64) + path(MAX_PARAMETERS as u64));
-    (2 + inputs + opened + siblings + lists) as usize
+    (2 + inputs + MAX_READ_CHUNKS * CHUNK as u64 + siblings * 32 + lists) as usize
 };
 
 /// What the asserter has claimed on the way to a chunk.
@@ -192,9 +203,9 @@ fn open_trees<'a>(
     proof: &mut Bytes<'a>,
 ) -> Result<Opened<'a>, ProofError> {
     let program = claims.program;
-    let chunks = layout.trees.iter().map(|tree| tree.chunks().count());
+    let most = layout.trees.iter().map(|tree| tree.opened()).max();
     // One list for all trees: a program's heap takes nothing back.
-    let mut nodes = Vec::with_capacity(chunks.max().unwrap_or(0));
+    let mut nodes = Vec::with_capacity(most.unwrap_or(0) as usize);
     let mut opened: Opened = [&[]; MAX_OPERANDS];
     let mut values = Vec::with_capacity(MAX_OPERANDS);
     let mut parameters = Vec::with_capacity(MAX_OPERANDS);

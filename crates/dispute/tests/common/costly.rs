@@ -1,11 +1,14 @@
-//! The operators whose elements are the costliest to open, at the very end of what their check lets through.
+//! The operators whose elements are the costliest to open, at the very end of what their check lets through, on
+//! operands as large as there can be.
 #![allow(dead_code)]
 
+use assay_tensor::check::{MAX_READ_CHUNKS, chunks};
+use assay_tensor::commit::CHUNK;
 use assay_tensor::op::{Epilogue, Op, OutputRange, Requant, Window};
-use assay_tensor::types::{DType, TensorType};
+use assay_tensor::types::{DType, MAX_ELEMENTS, TensorType};
 
 /// An operator, its operands' types, and an element of its value.
-pub type Costly = (&'static str, Op, Vec<TensorType>, u64);
+pub type Costly = (String, Op, Vec<TensorType>, u64);
 
 pub const ALL: OutputRange = OutputRange {
     zero_point: 0,
@@ -21,20 +24,20 @@ fn i32s(dims: &[u32]) -> TensorType {
     TensorType::new(DType::I32, dims).unwrap()
 }
 
-fn window(kernel: [u32; 2], strides: [u32; 2]) -> Window {
+fn window(kernel: [u32; 2], strides: [u32; 2], dilation: u32) -> Window {
     Window {
         kernel,
         strides,
-        dilations: [1; 2],
+        dilations: [1, dilation],
         pads: [0; 4],
     }
 }
 
 /// A convolution.
-pub fn conv(window: Window) -> Op {
+pub fn conv(window: Window, groups: u32) -> Op {
     Op::Conv2d {
         window,
-        groups: 1,
+        groups,
         pad_value: -3,
         epilogue: Epilogue::Requant(ALL),
     }
@@ -60,63 +63,128 @@ pub fn weighed(image: TensorType, weights: &[u32]) -> Vec<TensorType> {
     Vec::from([image, i8s(weights), i32s(&[filters]), i32s(&[filters, 2])])
 }
 
-/// Rows that are not aligned touch a chunk or two more each than they have bytes for, and where the middle of each
-/// row of a huge image lies in them, each brings two siblings of nearly every level.
+/// The elements of the largest image, and of the largest weights.
+const MOST: u32 = MAX_ELEMENTS as u32;
+
+/// Every way to spend the chunks that an element may read, by how many lie together.
+///
+/// What an element costs are the chunks, the nodes above them and the bytes in the ranges. More chunks in a range are
+/// more bytes and fewer nodes: a chunk brings a sibling on each level unless the next one does, so two far from the
+/// next two, on both sides of a boundary of high subtrees, bring as many as two alone. How many of the chunks
+/// are in one range is therefore all that there is to vary; each tensor is as large as can be and the ranges are
+/// evenly far apart.
 pub fn costly() -> Vec<Costly> {
-    let middle = 1 << 24;
-    // Each of 63 rows of 1,026 bytes is in four chunks: the last byte of one, two, the first of one.
-    let wide = window([63, 1_026], [1, 1]);
-    let image = i8s(&[1, 64, 2 * middle, 1]);
-    let at = u64::from(middle) - 513;
+    let mut all = alone();
+    for of_row in 1..=MAX_READ_CHUNKS {
+        for pooled in [true, false] {
+            // Rows of as many bytes as lie in so many chunks. The bias and the scales take four more.
+            let columns = (of_row - 1) * CHUNK as u64 + 1;
+            let fits = |rows: &u64| {
+                let filter = chunks(rows * columns) + chunks(4) + chunks(8);
+                rows * of_row + if pooled { 0 } else { filter } <= MAX_READ_CHUNKS
+            };
+            let Some(most) = (1..=MAX_READ_CHUNKS).rev().find(fits) else {
+                continue;
+            };
+            // A power of two lets a row have a larger subtree.
+            let mut counts = vec![most, 1 << most.ilog2()];
+            counts.dedup();
+            for rows in counts {
+                all.extend(rows_of(rows as u32, columns as u32, of_row, pooled));
+            }
+        }
+    }
+    all.extend(whole_rows());
+    all
+}
+
+/// Elements that read so many rows, each across the middle of a row of the image.
+fn rows_of(rows: u32, columns: u32, of_row: u64, pooled: bool) -> Vec<Costly> {
+    // Single bytes lie anywhere.
+    let height = match columns {
+        1 => rows,
+        _ => rows.next_power_of_two(),
+    };
+    let width = MOST / height;
+    // In the second column of the result.
+    let first = width / 2 + (CHUNK as u32 - 1) - (of_row as u32 / 2) * CHUNK as u32;
+    let window = window([rows, columns], [1, first], 1);
+    let image = i8s(&[1, height, width, 1]);
+    let name = |kind| format!("{kind}, {rows} rows of {columns}");
+    if pooled {
+        return vec![
+            (name("MaxPool2d"), Op::MaxPool2d(window), vec![image], 1),
+            (name("AvgPool2d"), average(window), vec![image], 1),
+        ];
+    }
+    let filters = MOST / (rows * columns);
+    let types = weighed(image, &[filters, rows, columns, 1]);
+    let filter = u64::from(filters) + u64::from(filters / 2);
+    vec![(name("Conv2d"), conv(window, 1), types, filter)]
+}
+
+/// Taps that lie apart, each in one chunk, or across a boundary of two.
+fn alone() -> Vec<Costly> {
+    let taps = MAX_READ_CHUNKS as u32;
+    let image = i8s(&[1, 1, MOST / 2, 2]);
+    // One window.
+    let apart = |taps| window([1, taps], [MOST; 2], MOST / 2 / taps);
+    let name = |kind, taps| format!("{kind}, {taps} taps apart");
+    // The filter is in up to two chunks, and so are the bias and the scales.
+    let weighted = taps - 6;
+    // 32 groups of three channels; taps 3 * 2^23 bytes apart, of which one begins a byte before 2^22.
+    let (group, column) = (21, 43_690);
+    let across = window([1, 64], [1, column], 1 << 18);
     vec![
         (
-            "Conv2d, 61 rows of 537",
-            conv(window([61, 537], [1, 2_024])),
-            weighed(i8s(&[1, 61, 4_096, 1]), &[1, 61, 537, 1]),
+            name("MaxPool2d", taps),
+            Op::MaxPool2d(apart(taps)),
+            vec![image],
             1,
         ),
         (
-            "Conv2d, 61 rows of 537, of 2 GiB",
-            conv(window([61, 537], [1, middle - 257])),
-            weighed(i8s(&[1, 64, 2 * middle, 1]), &[60_000, 61, 537, 1]),
-            // In the second column, of a filter whose weights are in the middle and not aligned.
-            60_000 + 32_768,
-        ),
-        (
-            "MaxPool2d, 64 rows of 1,024",
-            Op::MaxPool2d(window([64, 1_024], [1, 1])),
-            vec![i8s(&[1, 64, 4_096, 1])],
-            511,
-        ),
-        (
-            "MaxPool2d, 63 rows of 1,026, of 2 GiB",
-            Op::MaxPool2d(wide),
+            name("AvgPool2d", taps),
+            average(apart(taps)),
             vec![image],
-            at,
+            1,
         ),
         (
-            "AvgPool2d, 63 rows of 1,026, of 2 GiB",
-            average(wide),
-            vec![image],
-            at,
+            name("Conv2d", weighted),
+            conv(apart(weighted), 2),
+            weighed(image, &[1 << 23, 1, weighted, 1]),
+            1 << 22,
         ),
         (
-            "ArgMax, of 65,535 of 2 GiB",
+            "Conv2d, 64 taps across boundaries".into(),
+            conv(across, 32),
+            weighed(i8s(&[1, 1, MOST / 96, 96]), &[1 << 16, 1, 64, 3]),
+            (1 << 16) + (group << 11),
+        ),
+    ]
+}
+
+/// Operators that read whole rows.
+fn whole_rows() -> Vec<Costly> {
+    let (row, words) = (68_097, 17_024);
+    let inner = 32_769;
+    vec![
+        (
+            format!("ArgMax, of {row} of 2 GiB"),
             Op::ArgMax,
-            vec![i8s(&[32_768, 65_535])],
-            16_383,
+            vec![i8s(&[MOST / row, row])],
+            u64::from(MOST / row / 2),
         ),
         (
-            "ArgMax, of 16,383 of 8 GiB",
+            format!("ArgMax, of {words} of 8 GiB"),
             Op::ArgMax,
-            vec![i32s(&[131_072, 16_383])],
-            65_535,
+            vec![i32s(&[MOST / words, words])],
+            u64::from(MOST / words / 2),
         ),
         (
-            "MatMul, inner size 32,761, of 2 GiB",
+            format!("MatMul, inner size {inner}, of 2 GiB"),
             Op::MatMul(Epilogue::Requant(ALL)),
-            weighed(i8s(&[2, 32_761]), &[65_000, 32_761]),
-            65_000 + 32_767,
+            weighed(i8s(&[2, inner]), &[MOST / inner, inner]),
+            u64::from(MOST / inner * 3 / 2),
         ),
     ]
 }

@@ -1,6 +1,6 @@
 //! Windows, pooling, and means over an image.
 
-use assay_tensor::check::MAX_READ_RANGES;
+use assay_tensor::check::MAX_READ_CHUNKS;
 use assay_tensor::op::{Epilogue, Op, OutputRange, Requant, Window};
 use assay_tensor::program::Operand;
 use assay_tensor::types::{DType, Shape, Tensor};
@@ -166,7 +166,7 @@ impl Lowering<'_> {
             let layout = Layout::ChannelsLast;
             let mut operand = this.builder.operand(x, layout);
             let mut op = window;
-            if u64::from(window.kernel[0]) * u64::from(window.kernel[1]) > MAX_READ_RANGES {
+            if u64::from(window.kernel[0]) * u64::from(window.kernel[1]) > MAX_READ_CHUNKS {
                 // The maximum of the columns' maxima, as one element cannot read so many taps.
                 let (columns, rows) = separated(window);
                 operand = Operand::Value(this.builder.emit(Op::MaxPool2d(columns), vec![operand]));
@@ -313,7 +313,7 @@ impl Lowering<'_> {
             return Err(out_of_range(node));
         };
         let [n, c, h, w] = self.image(node, x)?;
-        if area as u64 > MAX_READ_RANGES && window == whole([h, w]) {
+        if area as u64 > MAX_READ_CHUNKS && window == whole([h, w]) {
             // One element cannot read so many taps of an image, but it can read a row: the product with
             // a matrix of ones, the same sum.
             let parameters = [

@@ -2,7 +2,7 @@
 
 use super::requant::{check_range, check_shift, shift_to_range};
 use super::{Facts, Ranges, count, dtype, size};
-use crate::check::CheckError;
+use crate::check::{CheckError, chunks};
 use crate::op::OutputRange;
 use crate::reads::Reads;
 use crate::types::{DType, TensorType};
@@ -38,8 +38,7 @@ pub(crate) fn facts(
     Ok(Facts {
         result: operands[0],
         taps: 2,
-        read_bytes: 2,
-        read_ranges: 2,
+        read_chunks: 2 * chunks(1),
     })
 }
 

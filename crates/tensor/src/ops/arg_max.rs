@@ -2,7 +2,7 @@
 
 use super::lanes::{max, position};
 use super::{Facts, Ranges, count};
-use crate::check::CheckError;
+use crate::check::{CheckError, chunks};
 use crate::reads::Reads;
 use crate::types::{DType, TensorType};
 
@@ -19,8 +19,7 @@ pub(crate) fn facts(operands: &[TensorType]) -> Result<Facts, CheckError> {
     Ok(Facts {
         result: TensorType::new(DType::I32, rest).ok_or(CheckError::ResultTooLarge)?,
         taps: u64::from(row),
-        read_bytes: u64::from(row) * x.dtype.size() as u64,
-        read_ranges: 1,
+        read_chunks: chunks(u64::from(row) * x.dtype.size() as u64),
     })
 }
 
@@ -41,7 +40,7 @@ pub(crate) fn eval(operands: &[TensorType], ranges: &mut Ranges) -> Option<i32> 
     let row = ranges.take(usize::try_from(row).ok()?)?;
     // First the largest, then where it is: on chain that takes half as much as both at once.
     let index = match size {
-        1 => position(row, max(row) as u8),
+        1 => position(row, max(i8::MIN, row) as u8),
         _ => {
             let row = row.as_chunks().0;
             let values = row.iter().map(|value| i32::from_le_bytes(*value));

@@ -3,7 +3,7 @@
 use super::lanes::{dot, sum};
 use super::window::{Place, output};
 use super::{Facts, Ranges, dims, dtype, requant, size};
-use crate::check::CheckError;
+use crate::check::{CheckError, chunks};
 use crate::op::{Epilogue, Window};
 use crate::reads::Reads;
 use crate::types::{DType, TensorType};
@@ -14,7 +14,7 @@ pub(crate) fn facts(
     epilogue: &Epilogue,
     operands: &[TensorType],
 ) -> Result<Facts, CheckError> {
-    let (out, bytes, ranges) = requant::check_operands(epilogue, operands)?;
+    let (out, of_epilogue) = requant::check_operands(epilogue, operands)?;
     dtype(operands, 0, DType::I8)?;
     dtype(operands, 1, DType::I8)?;
     let [n, height, width, channels] = dims::<4>(operands, 0)?;
@@ -33,18 +33,17 @@ pub(crate) fn facts(
 
     // The weights of one filter: at most their tensor's elements.
     let taps = operands[1].shape.elements() / u64::from(filters);
-    let rows = u64::from(window.kernel[0]);
-    let image_ranges = if contiguous(window, groups) {
-        rows
-    } else {
-        rows * u64::from(window.kernel[1])
+    let [rows, columns] = window.kernel.map(u64::from);
+    let per_group = u64::from(per_group);
+    let of_image = match contiguous(window, groups) {
+        true => rows * chunks(columns * per_group),
+        false => rows * columns * chunks(per_group),
     };
     Ok(Facts {
         result: TensorType::new(out, &[n, out_height, out_width, filters])
             .ok_or(CheckError::ResultTooLarge)?,
         taps,
-        read_bytes: 2 * taps + bytes,
-        read_ranges: image_ranges + 1 + ranges,
+        read_chunks: of_image + chunks(taps) + of_epilogue,
     })
 }
 

@@ -1,7 +1,7 @@
 //! [`crate::op::Op::Reshape`] and [`crate::op::Op::Transpose`].
 
 use super::{Facts, Ranges, count};
-use crate::check::CheckError;
+use crate::check::{CheckError, chunks};
 use crate::reads::Reads;
 use crate::types::{DType, MAX_RANK, Shape, TensorType};
 
@@ -9,8 +9,7 @@ fn moved(result: TensorType) -> Facts {
     Facts {
         result,
         taps: 0,
-        read_bytes: result.dtype.size() as u64,
-        read_ranges: 1,
+        read_chunks: chunks(result.dtype.size() as u64),
     }
 }
 

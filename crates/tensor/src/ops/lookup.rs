@@ -1,7 +1,7 @@
 //! [`crate::op::Op::Lookup`].
 
 use super::{Facts, Ranges, count, dims, dtype, size};
-use crate::check::CheckError;
+use crate::check::{CheckError, chunks};
 use crate::reads::Reads;
 use crate::types::{DType, TensorType};
 
@@ -17,8 +17,7 @@ pub(crate) fn facts(operands: &[TensorType]) -> Result<Facts, CheckError> {
     Ok(Facts {
         result: operands[0],
         taps: 1,
-        read_bytes: 1 + ENTRIES,
-        read_ranges: 2,
+        read_chunks: chunks(1) + chunks(ENTRIES),
     })
 }
 

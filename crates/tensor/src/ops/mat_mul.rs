@@ -2,13 +2,13 @@
 
 use super::lanes::dot;
 use super::{Facts, Ranges, dims, dtype, requant, size};
-use crate::check::CheckError;
+use crate::check::{CheckError, chunks};
 use crate::op::Epilogue;
 use crate::reads::Reads;
 use crate::types::{DType, MAX_RANK, TensorType};
 
 pub(crate) fn facts(epilogue: &Epilogue, operands: &[TensorType]) -> Result<Facts, CheckError> {
-    let (out, bytes, ranges) = requant::check_operands(epilogue, operands)?;
+    let (out, of_epilogue) = requant::check_operands(epilogue, operands)?;
     dtype(operands, 0, DType::I8)?;
     dtype(operands, 1, DType::I8)?;
     let a = operands[0].shape;
@@ -30,8 +30,7 @@ pub(crate) fn facts(epilogue: &Epilogue, operands: &[TensorType]) -> Result<Fact
     Ok(Facts {
         result: TensorType::new(out, &result[..a.rank()]).ok_or(CheckError::ResultTooLarge)?,
         taps: inner,
-        read_bytes: 2 * inner + bytes,
-        read_ranges: 2 + ranges,
+        read_chunks: 2 * chunks(inner) + of_epilogue,
     })
 }
 

@@ -27,10 +27,8 @@ pub(crate) struct Facts {
     pub result: TensorType,
     /// Multiply-accumulates, comparisons or additions for one element.
     pub taps: u64,
-    /// The most bytes that one element reads.
-    pub read_bytes: u64,
-    /// The most ranges that one element reads.
-    pub read_ranges: u64,
+    /// The most chunks that the ranges lie in which one element reads: [`crate::check::chunks`] of each.
+    pub read_chunks: u64,
 }
 
 impl Op {

@@ -3,7 +3,7 @@
 use super::lanes::{max, sum};
 use super::window::{Place, output};
 use super::{Facts, Ranges, count, dims, dtype, requant};
-use crate::check::CheckError;
+use crate::check::{CheckError, chunks};
 use crate::op::{Requant, Window};
 use crate::reads::Reads;
 use crate::types::{DType, TensorType};
@@ -20,11 +20,9 @@ pub(crate) fn facts(window: &Window, operands: &[TensorType]) -> Result<Facts, C
         result: TensorType::new(DType::I8, &[n, out_height, out_width, channels])
             .ok_or(CheckError::ResultTooLarge)?,
         taps,
-        read_bytes: taps,
-        read_ranges: if contiguous(window, channels) {
-            rows
-        } else {
-            taps
+        read_chunks: match contiguous(window, channels) {
+            true => rows.saturating_mul(chunks(columns)),
+            false => taps,
         },
     })
 }
@@ -106,7 +104,7 @@ pub(crate) fn eval_max(
 ) -> Option<i32> {
     let mut largest = i8::MIN;
     taps(window, operands, result, element, ranges, |values| {
-        largest = largest.max(max(values));
+        largest = max(largest, values);
     })?;
     Some(i32::from(largest))
 }

@@ -1,7 +1,7 @@
 //! Requantisation and the epilogue of matrix products and convolutions.
 
 use super::{Ranges, count, dims, dtype, size};
-use crate::check::CheckError;
+use crate::check::{CheckError, chunks};
 use crate::op::{Epilogue, OutputRange, Requant};
 use crate::reads::Reads;
 use crate::types::{DType, TensorType};
@@ -63,21 +63,21 @@ pub(crate) fn check(requant: &Requant) -> Result<(), CheckError> {
 }
 
 /// The bias and, with [`Epilogue::Requant`], the scales: operands 2 and 3.
-/// Checks the number of operands too. Returns the result's element type and the bytes and
-/// ranges that an element reads of these operands.
+/// Checks the number of operands too. Returns the result's element type and the chunks
+/// that an element reads of these operands.
 pub(crate) fn check_operands(
     epilogue: &Epilogue,
     operands: &[TensorType],
-) -> Result<(DType, u64, u64), CheckError> {
+) -> Result<(DType, u64), CheckError> {
     match epilogue {
         Epilogue::Accumulate => {
             count(operands, 3)?;
-            Ok((DType::I32, 4, 1))
+            Ok((DType::I32, chunks(4)))
         }
         Epilogue::Requant(range) => {
             check_range(range)?;
             count(operands, 4)?;
-            Ok((DType::I8, 12, 2))
+            Ok((DType::I8, chunks(4) + chunks(8)))
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::Opened;
 use crate::step::ProofError;
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use assay_tensor::check::MAX_OPERANDS;
 use assay_tensor::commit::{CHUNK, OperatorLeaf};
@@ -40,8 +39,19 @@ pub(crate) struct Tree {
     pub ty: TensorType,
     /// Bytes under the tree.
     pub len: u64,
-    /// Runs of consecutive chunks, first and end, ascending and apart.
-    pub runs: Vec<(u64, u64)>,
+    /// Runs of consecutive chunks, ascending and apart.
+    pub runs: Vec<Run>,
+}
+
+/// Consecutive chunks of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// The first.
+    pub first: u64,
+    /// The one behind the last.
+    pub end: u64,
+    /// How many chunks the runs before have.
+    before: u64,
 }
 
 impl Tree {
@@ -52,63 +62,66 @@ impl Tree {
 
     /// The chunks, ascending.
     pub(crate) fn chunks(&self) -> impl Iterator<Item = u64> {
-        self.runs.iter().flat_map(|(first, end)| *first..*end)
+        self.runs.iter().flat_map(|run| run.first..run.end)
     }
 
-    /// The bytes from chunk `first` to before chunk `end`: all are whole but the tree's last.
-    fn bytes(&self, first: u64, end: u64) -> u64 {
-        let end = end.saturating_mul(CHUNK as u64).min(self.len);
-        end.saturating_sub(first.saturating_mul(CHUNK as u64))
-    }
-
-    /// The bytes of all runs.
-    pub(crate) fn opened_bytes(&self) -> u64 {
+    /// How many chunks there are in all runs.
+    pub(crate) fn opened(&self) -> u64 {
         self.runs
-            .iter()
-            .map(|(first, end)| self.bytes(*first, *end))
-            .sum()
+            .last()
+            .map_or(0, |run| run.before + (run.end - run.first))
+    }
+
+    /// The bytes of all runs: all chunks are whole but the tree's last.
+    pub(crate) fn opened_bytes(&self) -> u64 {
+        let end = self.runs.last().map_or(0, |run| run.end * CHUNK as u64);
+        self.opened() * CHUNK as u64 - end.saturating_sub(self.len)
     }
 
     /// Where the bytes `start..start + len` of the source are in the runs' bytes.
     pub(crate) fn find(&self, start: u64, len: u64) -> Option<core::ops::Range<usize>> {
         let chunk = start / CHUNK as u64;
-        let mut before = 0;
-        for (first, end) in &self.runs {
-            if (*first..*end).contains(&chunk) {
-                let from = before + (start - first * CHUNK as u64);
-                let to = from.checked_add(len)?;
-                return Some(usize::try_from(from).ok()?..usize::try_from(to).ok()?);
-            }
-            before += self.bytes(*first, *end);
-        }
-        None
+        let run = self.runs.partition_point(|run| run.end <= chunk);
+        let run = self.runs.get(run).filter(|run| run.first <= chunk)?;
+        // A run begins with a chunk, among those that are opened too.
+        let from = run.before * CHUNK as u64 + (start - run.first * CHUNK as u64);
+        let to = from.checked_add(len)?;
+        Some(usize::try_from(from).ok()?..usize::try_from(to).ok()?)
     }
 
     /// Adds the chunks of the bytes `start..start + len`, `len` at least one.
     fn add(&mut self, start: u64, len: u64) -> Result<(), ProofError> {
         let end = start.checked_add(len).filter(|end| *end <= self.len);
         let last = end.ok_or(ProofError::Malformed)?.saturating_sub(1);
-        self.runs
-            .push((start / CHUNK as u64, last / CHUNK as u64 + 1));
+        self.runs.push(Run {
+            first: start / CHUNK as u64,
+            end: last / CHUNK as u64 + 1,
+            before: 0,
+        });
         Ok(())
     }
 
     /// Sorts the runs and joins those that overlap or touch.
     fn join(&mut self) {
-        self.runs.sort_unstable();
+        self.runs.sort_unstable_by_key(|run| run.first);
         self.runs.dedup_by(|next, run| {
-            let touch = next.0 <= run.1;
+            let touch = next.first <= run.end;
             if touch {
-                run.1 = run.1.max(next.1);
+                run.end = run.end.max(next.end);
             }
             touch
         });
+        let mut before = 0;
+        for run in &mut self.runs {
+            run.before = before;
+            before += run.end - run.first;
+        }
     }
 }
 
 /// What an element's proof opens: the chunks of at most four trees.
 pub(crate) struct Layout {
-    reads: Box<Reads>,
+    reads: Reads,
     /// In the order in which the operands name them first.
     pub trees: Vec<Tree>,
     /// The tree of each operand, and the offset of its first byte there.
@@ -125,14 +138,16 @@ impl Layout {
         input_bytes: u64,
         inputs: &[u64; MAX_OPERANDS],
     ) -> Result<Self, ProofError> {
-        let reads = reads(&leaf.op, types, element).map(Box::new);
+        let reads = reads(&leaf.op, types, element);
         let mut layout = Self {
             reads: reads.ok_or(ProofError::Malformed)?,
             trees: Vec::with_capacity(MAX_OPERANDS),
             places: [(0, 0); MAX_OPERANDS],
         };
         let places = layout.places.iter_mut().zip(inputs);
-        for ((operand, ty), (place, offset)) in leaf.operands.iter().zip(places) {
+        for (number, ((operand, ty), (place, offset))) in
+            (0u8..).zip(leaf.operands.iter().zip(places))
+        {
             let source = Source::of(*operand);
             let known = layout.trees.iter().position(|tree| tree.source == source);
             let at = known.unwrap_or(layout.trees.len());
@@ -149,7 +164,7 @@ impl Layout {
                         Source::Input => input_bytes,
                         _ => ty.bytes(),
                     },
-                    runs: Vec::with_capacity(layout.reads.as_slice().len()),
+                    runs: Vec::with_capacity(layout.reads.of(number)),
                 }),
             }
             *place = match source {

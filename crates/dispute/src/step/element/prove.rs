@@ -82,9 +82,9 @@ impl Execution<'_> {
         let (mut values, mut parameters) = (Vec::new(), Vec::new());
         for tree in layout.trees.iter().filter(|tree| !tree.runs.is_empty()) {
             let (data, levels) = self.source(tree.source)?;
-            for (first, end) in &tree.runs {
-                let end = (end * CHUNK as u64).min(tree.len);
-                let (first, end) = (first * CHUNK as u64, end);
+            for run in &tree.runs {
+                let end = (run.end * CHUNK as u64).min(tree.len);
+                let first = run.first * CHUNK as u64;
                 proof.extend_from_slice(data.get(first as usize..end as usize)?);
             }
             put(
