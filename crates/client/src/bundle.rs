@@ -147,9 +147,11 @@ impl Port {
             scale: 1.0,
             zero_point: 0,
         });
+        // Both are anything in a stranger's file.
+        let steps = |value: &i32| i64::from(*value) - i64::from(q.zero_point);
         values
             .iter()
-            .map(|v| q.scale * (v - q.zero_point) as f32)
+            .map(|value| q.scale * steps(value) as f32)
             .collect()
     }
 }
@@ -320,6 +322,19 @@ mod tests {
              0100000001000000690001000000040000000100 00803fffffffff00000000"
                 .replace(' ', "")
         );
+    }
+
+    #[test]
+    fn any_zero_point_of_a_file_is_taken_off() {
+        let (scale, ty) = (0.5, TensorType::new(DType::I32, &[2]).unwrap());
+        for (zero_point, values) in [
+            (i32::MIN, [2_147_483_647.5, 1_073_741_824.0]),
+            (i32::MAX, [0.0, -1_073_741_823.5]),
+        ] {
+            let port = Port::new("y", &ty, Some(Quantisation { scale, zero_point }));
+            let real = port.dequantise(&[i32::MAX, 0]);
+            assert_eq!(real, values.map(|value: f64| value as f32));
+        }
     }
 
     #[test]
