@@ -13,6 +13,11 @@ use crate::node::NodeView;
 use crate::scale::Dyadic;
 use crate::value::{Average, Clamp, Real, Value};
 
+/// Taps of a window for which one element reads them all. Each is in a chunk of its own, so that a dispute over a
+/// larger one would bring tens of kilobytes, where there is another way to compute it.
+const MOST_TAPS: u64 = 64;
+const _: () = assert!(MOST_TAPS <= MAX_READ_CHUNKS);
+
 /// The window that a node's attributes describe over an image of `size`, and the size of the result.
 /// `kernel` is the weights', where there are any. With `overhang`, `ceil_mode` may add a last window that
 /// is partly outside.
@@ -166,8 +171,8 @@ impl Lowering<'_> {
             let layout = Layout::ChannelsLast;
             let mut operand = this.builder.operand(x, layout);
             let mut op = window;
-            if u64::from(window.kernel[0]) * u64::from(window.kernel[1]) > MAX_READ_CHUNKS {
-                // The maximum of the columns' maxima, as one element cannot read so many taps.
+            if u64::from(window.kernel[0]) * u64::from(window.kernel[1]) > MOST_TAPS {
+                // The maximum of the columns' maxima.
                 let (columns, rows) = separated(window);
                 operand = Operand::Value(this.builder.emit(Op::MaxPool2d(columns), vec![operand]));
                 op = rows;
@@ -313,9 +318,8 @@ impl Lowering<'_> {
             return Err(out_of_range(node));
         };
         let [n, c, h, w] = self.image(node, x)?;
-        if area as u64 > MAX_READ_CHUNKS && window == whole([h, w]) {
-            // One element cannot read so many taps of an image, but it can read a row: the product with
-            // a matrix of ones, the same sum.
+        if area as u64 > MOST_TAPS && window == whole([h, w]) {
+            // A row instead of taps of an image: the product with a matrix of ones, the same sum.
             let parameters = [
                 Tensor::from_i8(&[1, h * w], &vec![1; area as usize]),
                 Tensor::from_i32(&[1], &[offset]),
