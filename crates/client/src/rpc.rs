@@ -114,6 +114,8 @@ pub fn severity(error: &ClientError) -> Severity {
 #[derive(Clone)]
 pub struct Rpc {
     client: Arc<RpcClient>,
+    /// How settled a block must be before anything in it is read.
+    commitment: CommitmentConfig,
     version1: Arc<OnceCell<bool>>,
     patience: Duration,
     /// The newest slot of which something was read.
@@ -157,6 +159,7 @@ impl Rpc {
     /// A node behind any client, a mocked one for example.
     pub fn with_client(client: RpcClient) -> Self {
         Self {
+            commitment: client.commitment(),
             client: Arc::new(client),
             version1: Arc::new(OnceCell::new()),
             patience: Duration::from_secs(10),
@@ -168,6 +171,16 @@ impl Rpc {
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// The same node, whose accounts are read as they are for good: as of the newest slot that L1 will not take back.
+    pub fn finalized(&self) -> Self {
+        Self {
+            commitment: CommitmentConfig::finalized(),
+            // What was read of newer slots says nothing about that one.
+            newest: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// The client underneath, for what is not here.
@@ -219,7 +232,7 @@ impl Rpc {
     pub fn saw(&self, slot: u64) {
         // What is confirmed becomes final half a minute later: readers of what is final are told
         // by their own reads only.
-        if !self.client.commitment().is_finalized() {
+        if !self.commitment.is_finalized() {
             self.newest.fetch_max(slot, Ordering::Relaxed);
         }
     }
@@ -309,7 +322,7 @@ impl Rpc {
     fn reading(&self) -> RpcAccountInfoConfig {
         RpcAccountInfoConfig {
             encoding: Some(UiAccountEncoding::Base64Zstd),
-            commitment: Some(self.client.commitment()),
+            commitment: Some(self.commitment),
             data_slice: None,
             min_context_slot: Some(self.newest.load(Ordering::Relaxed)),
         }
@@ -396,7 +409,8 @@ impl Rpc {
 
     /// The newest slot.
     pub async fn slot(&self) -> Result<u64, RpcError> {
-        self.retry(|| self.client.get_slot()).await
+        self.retry(|| self.client.get_slot_with_commitment(self.commitment))
+            .await
     }
 
     /// The clock as programs see it.
@@ -419,7 +433,7 @@ impl Rpc {
         let response: Response<RpcBlockhash> = self
             .retry(|| {
                 let config = RpcContextConfig {
-                    commitment: Some(self.client.commitment()),
+                    commitment: Some(self.commitment),
                     min_context_slot: Some(self.newest.load(Ordering::Relaxed)),
                 };
                 self.client

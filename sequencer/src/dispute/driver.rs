@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::store::disputed::Life;
 use assay_client::accounts;
 use assay_client::disputes::{self, Found, Of};
-use assay_client::rpc::Rpc;
+use assay_client::rpc::{Rpc, RpcError};
 use assay_client::sender::Landed;
 use assay_dispute::Side;
 use assay_dispute::game::{Class, Dispute as Game};
@@ -55,7 +55,7 @@ pub struct Driver {
     sending: Sending,
     /// Batches over which no dispute is opened any more: there is nothing to prove, or it was lost.
     given_up: HashSet<Hash>,
-    /// Batches of which the store knows that they were disputed.
+    /// Batches of which the store knows that they were disputed, for good.
     noted: HashSet<Life>,
     /// Whether there may be something to do, whatever the chain says: at first, and while a dispute is not
     /// closed.
@@ -202,7 +202,7 @@ impl Driver {
         let now = rpc.slot().await?;
         let look = Look { chain, now, found };
         if self.side == Side::Challenger {
-            self.note(&look)?;
+            self.note(&look).await?;
         }
         self.busy = look.found.iter().any(|found| self.has_to_do(found));
         let (found, live) = (&look.found, &look.chain);
@@ -231,21 +231,28 @@ impl Driver {
         }
     }
 
-    /// Has the store remember which batches the key disputes.
-    fn note(&mut self, look: &Look) -> Result<(), DisputeError> {
-        for found in look.found.iter().filter(|found| found.live(&look.chain)) {
-            let batch = Life {
-                number: found.head.number,
-                hash: found.head.hash,
-                life: found.head.life,
-            };
-            if !self.noted.contains(&batch) {
-                let key = self.carrier.key();
-                self.store.note_disputed(&batch, key.as_array())?;
-                self.noted.insert(batch);
-            }
+    /// Has the store remember which batches the key has disputed, once L1 does not take the dispute back any more: one
+    /// that it has taken back was not lost.
+    async fn note(&mut self, look: &Look) -> Result<(), DisputeError> {
+        let live = look.found.iter().filter(|found| found.live(&look.chain));
+        let new: HashSet<Life> = live.map(life).filter(|l| !self.noted.contains(l)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let settled = self.settled().await?;
+        for batch in settled.iter().map(life).filter(|life| new.contains(life)) {
+            let key = self.carrier.key();
+            self.store.note_disputed(&batch, key.as_array())?;
+            self.noted.insert(batch);
         }
         Ok(())
+    }
+
+    /// The disputes that the key has opened, as L1 has them for good.
+    async fn settled(&self) -> Result<Vec<Found>, RpcError> {
+        let rpc = self.carrier.rpc().finalized();
+        let key = self.carrier.key();
+        disputes::find(&rpc, self.carrier.rollup(), Of::Challenger(key)).await
     }
 
     /// What is to be done in a dispute, in this order, up to the next move of the other side.
@@ -352,32 +359,37 @@ impl Driver {
         cases: &impl Cases,
     ) -> Result<Option<(Table, Vec<Act>)>, DisputeError> {
         let (hash, key) = (header.hash(), self.carrier.key());
-        let mut all = look.found.iter();
-        let open = all
-            .any(|found| found.head.hash == hash && found.head.bond > 0 && found.live(&look.chain));
-        if open || self.given_up.contains(&hash) {
-            return Ok(None);
-        }
         let Some(slot) = look.chain.live(header.number, &hash) else {
             return Ok(None);
         };
-        if slot.window_end <= look.now {
-            return Err(DisputeError::TooLate {
-                batch: header.number,
-            });
-        }
         let batch = Life {
             number: header.number,
             hash,
             life: slot.life,
         };
+        let open = |found: &Found| found.head.bond > 0 && life(found) == batch;
+        if look.found.iter().any(open) || self.given_up.contains(&hash) {
+            return Ok(None);
+        }
+        if slot.window_end <= look.now {
+            return Err(DisputeError::TooLate {
+                batch: header.number,
+            });
+        }
         if self.store.disputed(&batch, key.as_array())? {
-            self.given_up.insert(hash);
-            let batch = header.number;
-            tracing::error!(
-                batch,
-                "the dispute over this batch was lost: it is not opened again with this key"
-            );
+            // L1 may still take back what has decided it.
+            if !self.settled().await?.iter().any(open) {
+                self.given_up.insert(hash);
+                let batch = header.number;
+                tracing::error!(
+                    batch,
+                    "the dispute over this batch was lost: it is not opened again with this key"
+                );
+            }
+            return Ok(None);
+        }
+        if look.found.iter().any(|found| life(found) == batch) {
+            // Lost, but not for good yet.
             return Ok(None);
         }
         // An account that is not closed yet is in the way of its own number only.
@@ -406,6 +418,15 @@ impl Driver {
         let mut acts = vec![Act::Open { id }];
         acts.extend(turn);
         Ok(Some((table, acts)))
+    }
+}
+
+/// The batch that a dispute is over.
+fn life(found: &Found) -> Life {
+    Life {
+        number: found.head.number,
+        hash: found.head.hash,
+        life: found.head.life,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The batches that a challenger has disputed. L1 forgets a dispute when its account is closed, and anybody
-//! may close it; whoever has lost one would open it again, and lose a bond each time.
+//! may close it; whoever has lost one would open it again, and lose a bond each time. A dispute that L1 has rolled
+//! back was not lost: a batch is noted once L1 has the dispute for good.
 
 use super::{Store, StoreError, tables};
 use assay_ledger::{Hash, Key};

@@ -134,6 +134,16 @@ impl Watch {
             keypair: Some(l1.dir.path().join(key)),
             ..config(l1, dir)
         };
+        Self::with(l1, rpc, config, &[api.url().to_owned()]).await
+    }
+
+    /// Starts a verifier.
+    pub async fn with(
+        l1: &L1,
+        rpc: &str,
+        config: VerifierConfig,
+        mirrors: &[String],
+    ) -> Result<Self> {
         let log = Arc::new(Mutex::new(Log::default()));
         let told = log.clone();
         let listener = Arc::new(move |event: &Event<'_>| match event {
@@ -154,8 +164,7 @@ impl Watch {
             }
             Event::Right(..) | Event::Reverted(..) | Event::Malformed(_) => {}
         });
-        let mirrors = [api.url().to_owned()];
-        let mut verifier = Verifier::open(&config, rpc, l1.rollup, &mirrors, listener).await?;
+        let mut verifier = Verifier::open(&config, rpc, l1.rollup, mirrors, listener).await?;
         let (stop, standing) = (CancellationToken::new(), verifier.standing());
         let token = stop.clone();
         let running = tokio::spawn(async move {
@@ -180,6 +189,16 @@ impl Watch {
         let steps = std::mem::take(&mut self.log.lock().unwrap().steps);
         let dispute = steps.first().map(|step| step.1);
         (steps.into_iter().map(|step| step.0).collect(), dispute)
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.running.is_finished()
+    }
+
+    /// How it ends by itself.
+    pub async fn end(self) -> Result<End> {
+        let ended = tokio::time::timeout(crate::support::PATIENCE, self.running);
+        Ok(ended.await???.1)
     }
 
     pub async fn stop(self) -> Result<Verifier> {
@@ -395,7 +414,7 @@ async fn a_dispute_outlasts_a_node_that_dies_and_answers_that_are_lost() -> Resu
     .await?;
     // Gone in the middle.
     wire.cut();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    wire.refuses(3).await?;
     wire.mend();
     reverted(l1, &lie).await?;
     honest_again(l1, &mut watch, &lie).await?;

@@ -4,7 +4,8 @@
 use anyhow::{Context, Result};
 use assay::config::{Config, ExecutorChoice, TxVersion};
 use assay::dev::chain::{Chain, Options as ChainOptions};
-use assay::dev::network::{bond, create_rollup, deploy_programs, dev_rollup, send_options};
+use assay::dev::network::{bond, create_rollup, dev_rollup, send_options};
+use assay::programs::PROGRAMS;
 use assay_client::api::{BatchStatus, BatchView, Key32};
 use assay_client::deploy::airdrop;
 use assay_client::http::Api;
@@ -17,7 +18,9 @@ use assay_ledger::SOL;
 use assay_ledger::request::{Action, SignedRequest};
 use assay_onnx::dataset::DIGITS;
 use assay_onnx::{Imported, Limits, import};
+use serde_json::{Value, json};
 use settlement::state::Config as RollupConfig;
+use solana_client::rpc_request::RpcRequest;
 use solana_pubkey::Pubkey;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -65,7 +68,7 @@ impl L1 {
         let (operator, sequencer) = (Wallet::random(), Wallet::random());
         airdrop(sender.rpc(), &operator.address(), 1_000 * SOLS).await?;
         airdrop(sender.rpc(), &sequencer.address(), 1_000 * SOLS).await?;
-        deploy_programs(&sender, &operator, |_, _| {}).await?;
+        put_programs(&sender, &operator).await?;
         let rollup = create_rollup(&sender, &operator, 0, rollup).await?;
         bond(&sender, &operator, &sequencer, &rollup, 100 * SOLS).await?;
         let dir = TempDir::new()?;
@@ -114,6 +117,18 @@ impl L1 {
         Ok(())
     }
 
+    /// Makes this the chain's slot at once, if it is not past it.
+    pub async fn skip_to(&self, slot: u64) -> Result<()> {
+        let rpc = self.sender.rpc();
+        if rpc.slot().await? < slot {
+            let method = "surfnet_timeTravel";
+            let to = json!([{ "absoluteSlot": slot }]);
+            let request = RpcRequest::Custom { method };
+            let _: Value = rpc.client().send(request, to).await?;
+        }
+        Ok(())
+    }
+
     /// Waits until the first `count` messages of the inbox are overdue, if nobody consumes them.
     pub async fn overdue(&self, count: u64, grace: u64) -> Result<()> {
         until("the messages to be overdue", || async {
@@ -139,6 +154,24 @@ impl L1 {
     pub fn sign(&self, wallet: &Wallet, nonce: u64, action: Action) -> SignedRequest {
         wallet.sign(&self.rollup, SOL, nonce, action)
     }
+}
+
+/// Has the chain have the programs, as if `authority` had deployed them: in a call for each, and not in a thousand
+/// transactions, which are a test of their own (`sequencer/tests`).
+async fn put_programs(sender: &Sender, authority: &Wallet) -> Result<()> {
+    for program in PROGRAMS {
+        let method = "surfnet_writeProgram";
+        let authority = authority.address().to_string();
+        let params = json!([program.id.to_string(), hex(program.bytes), 0, authority]);
+        let client = sender.rpc().client();
+        let written = client.send(RpcRequest::Custom { method }, params);
+        let _: Value = written.await.context(program.name)?;
+    }
+    Ok(())
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The digits model as deployed: index 0.

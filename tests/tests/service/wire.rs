@@ -24,6 +24,8 @@ enum State {
 pub struct Wire {
     pub url: String,
     state: Arc<watch::Sender<State>>,
+    /// Connections that were refused.
+    refused: Arc<watch::Sender<u64>>,
     /// What a request contains that mutes the connection.
     mutes: Arc<Mutex<Vec<Vec<u8>>>>,
 }
@@ -35,12 +37,14 @@ impl Wire {
         let wire = Self {
             url: format!("http://{}", listener.local_addr()?),
             state: Arc::new(watch::Sender::new(State::Open)),
+            refused: Arc::default(),
             mutes: Arc::default(),
         };
         let this = wire.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if *this.state.borrow() == State::Cut {
+                    this.refused.send_modify(|refused| *refused += 1);
                     continue;
                 }
                 let (target, this) = (target.clone(), this.clone());
@@ -61,6 +65,15 @@ impl Wire {
 
     pub fn cut(&self) {
         self.state.send_replace(State::Cut);
+    }
+
+    /// Waits until so many connections more were refused.
+    pub async fn refuses(&self, more: u64) -> Result<()> {
+        let mut refused = self.refused.subscribe();
+        let all = *refused.borrow() + more;
+        let refuses = refused.wait_for(|refused| *refused >= all);
+        tokio::time::timeout(crate::support::PATIENCE, refuses).await??;
+        Ok(())
     }
 
     pub fn mend(&self) {
