@@ -120,6 +120,7 @@ impl Service {
         let api = Api {
             store: rig.store.clone(),
             blobs: rig.blobs.clone(),
+            admission: rig.admission.clone(),
             engine: rig.engine.clone(),
             heads: heads.subscribe(),
             metrics: rig.metrics.clone(),

@@ -20,6 +20,7 @@ pub mod transactions;
 
 use crate::config::ApiLimits;
 use crate::engine::EngineHandle;
+use crate::engine::admission::Admission;
 use crate::l1::{Heads, RollupInfo};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -48,6 +49,8 @@ pub struct Api {
     pub store: Arc<Store>,
     /// Models' bytes.
     pub blobs: Blobs,
+    /// What requests are checked with.
+    pub admission: Admission,
     /// The one writer.
     pub engine: EngineHandle,
     /// What L1 says.

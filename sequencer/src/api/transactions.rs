@@ -2,7 +2,7 @@
 
 use super::error::ApiError;
 use super::{Api, parse};
-use crate::engine::{Answer, Placed, admission};
+use crate::engine::{Answer, Placed};
 use crate::store::records::TxRecord;
 use assay_client::api::{
     ErrorBody, Hash32, MAX_BULK, OCTETS, Outcome, Stage, SubmitAnswer, SubmitJson, TransactionView,
@@ -47,13 +47,10 @@ pub async fn submit(
             ),
         ));
     }
-    let (blobs, metrics, rollup) = (api.blobs.clone(), api.metrics.clone(), api.info.rollup);
-    let checked =
-        tokio::task::spawn_blocking(move || admission::admit(&rollup, &blobs, &metrics, requests))
-            .await
-            .map_err(|e| {
-                ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", e.to_string())
-            })?;
+    let admission = api.admission.clone();
+    let checked = tokio::task::spawn_blocking(move || admission.admit(requests))
+        .await
+        .map_err(|e| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", e.to_string()))?;
 
     let mut admitted = Vec::with_capacity(checked.len());
     let mut outcomes: Vec<(Hash, Option<Answer>)> = Vec::with_capacity(checked.len());

@@ -150,6 +150,7 @@ fn api(rig: &Rig) -> (Api, watch::Sender<Heads>) {
     let api = Api {
         store: rig.store.clone(),
         blobs: rig.blobs.clone(),
+        admission: rig.admission.clone(),
         engine: rig.engine.clone(),
         heads,
         metrics: rig.metrics.clone(),

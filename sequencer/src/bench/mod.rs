@@ -7,7 +7,6 @@ pub mod http;
 pub mod pipeline;
 
 use crate::config::{BatchLimits, ExecutorChoice, ModelLimits};
-use crate::engine::admission::admit;
 use crate::engine::rig::{Options as RigOptions, Rig};
 use anyhow::{Context, Result, ensure};
 use assay_ledger::header::Params;
@@ -225,9 +224,8 @@ fn encode(requests: &[SignedRequest]) -> Vec<u8> {
 
 /// Has requests done, all of which must be accepted; their outputs.
 async fn run(rig: &Rig, requests: Vec<SignedRequest>) -> Result<Vec<Vec<u8>>> {
-    let (blobs, metrics) = (rig.blobs.clone(), rig.metrics.clone());
-    let admitted =
-        tokio::task::spawn_blocking(move || admit(&ROLLUP, &blobs, &metrics, requests)).await?;
+    let admission = rig.admission.clone();
+    let admitted = tokio::task::spawn_blocking(move || admission.admit(requests)).await?;
     let admitted: Result<Vec<_>, _> = admitted.into_iter().map(|(_, a)| a).collect();
     let answers = rig.engine.submit(admitted?).await?;
     answers

@@ -1,7 +1,7 @@
 //! The engine: one writer that orders requests, has models run, moves the ledger, makes it durable
 //! and only then answers.
 //!
-//! * [`admission`]: what can be said without the state
+//! * [`admission`]: what can be said before a request is ordered
 //! * [`order`]: what the state says, counting requests on their way
 //! * [`execute`], `runs`: running models, on a thread of its own; `caps`: which ones
 //! * [`apply`]: the state transition over a micro-batch

@@ -1,6 +1,7 @@
 //! An engine with its store and executor, and nothing around them: neither L1 nor HTTP. The
 //! service is built on it, the pipeline's benchmark and the tests use it as it is.
 
+use super::admission::Admission;
 use super::apply::Ledger;
 use super::execute::ExecutorThread;
 use super::writer::{Parts, Writer};
@@ -44,6 +45,8 @@ pub struct Rig {
     pub blobs: Blobs,
     /// What it counts.
     pub metrics: Arc<Metrics>,
+    /// What requests are checked with before it is given them.
+    pub admission: Admission,
     /// How to reach it.
     pub engine: EngineHandle,
     /// The newest batch that was closed.
@@ -91,6 +94,13 @@ impl Rig {
             queue: options.queue,
             backlog,
         });
+        let admission = Admission {
+            rollup: env.rollup,
+            store: store.clone(),
+            blobs: blobs.clone(),
+            metrics: metrics.clone(),
+            queue: options.queue as u64,
+        };
         let (end, ended) = oneshot::channel();
         std::thread::Builder::new()
             .name("engine".into())
@@ -102,6 +112,7 @@ impl Rig {
             store,
             blobs,
             metrics,
+            admission,
             engine,
             closed: watching,
             inbox,

@@ -6,7 +6,6 @@ mod jobs;
 mod rebuild;
 mod world;
 
-use super::admission::admit;
 use super::refusal::Refused;
 use super::rig::{Options, Rig};
 use super::{EngineError, Placed};
@@ -184,7 +183,10 @@ async fn nonces_count_requests_on_their_way() {
     let requests: Vec<SignedRequest> = (0..200)
         .map(|i| sign(&world.bob, i, transfer([5; 32], 5)))
         .collect();
-    let admitted = admit(&ROLLUP, &world.rig.blobs, &world.rig.metrics, requests)
+    let admitted = world
+        .rig
+        .admission
+        .admit(requests)
         .into_iter()
         .map(|(_, a)| a.unwrap())
         .collect();
@@ -385,17 +387,17 @@ async fn messages_that_are_told_twice_are_consumed_once() {
 #[tokio::test]
 async fn a_full_queue_and_a_stopped_engine_say_so() {
     let world = World::new().await;
-    let admitted: Vec<_> = admit(
-        &ROLLUP,
-        &world.rig.blobs,
-        &world.rig.metrics,
-        (0..1_001)
-            .map(|i| sign(&world.bob, i, transfer([5; 32], 0)))
-            .collect(),
-    )
-    .into_iter()
-    .map(|(_, a)| a.unwrap())
-    .collect();
+    let admitted: Vec<_> = world
+        .rig
+        .admission
+        .admit(
+            (0..1_001)
+                .map(|i| sign(&world.bob, i, transfer([5; 32], 0)))
+                .collect(),
+        )
+        .into_iter()
+        .map(|(_, a)| a.unwrap())
+        .collect();
     let busy = world.rig.engine.submit(admitted.clone()).await;
     assert!(matches!(busy, Err(EngineError::Busy(_))), "{busy:?}");
     let engine = world.rig.engine.clone();

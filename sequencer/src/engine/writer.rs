@@ -296,9 +296,11 @@ impl Writer {
             let id = admitted.id;
             let state = &self.ledger.state;
             let limits = &self.ledger.limits;
-            let here = blobs_are_still_here(&self.blobs, &admitted.signed.request.action);
-            let ordered =
-                here.and_then(|()| order(state, &self.overlay, &params, limits, number, admitted));
+            let ordered = order(state, &self.overlay, &params, limits, number, admitted);
+            let ordered = ordered.and_then(|ordered| {
+                blobs_are_still_here(&self.blobs, &ordered.admitted.signed.request.action)?;
+                Ok(ordered)
+            });
             match ordered {
                 Ok(ordered) if ordered.runs.is_some() && self.calls.held() > most_held => {
                     let held = self.calls.held();

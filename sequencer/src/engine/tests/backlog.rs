@@ -12,7 +12,7 @@ impl World {
 
     async fn pay(&self, nonce: u64) -> Result<u64, EngineError> {
         let request = sign(&self.bob, nonce, transfer([5; 32], 1));
-        let checked = admit(&ROLLUP, &self.rig.blobs, &self.rig.metrics, vec![request]);
+        let checked = self.rig.admission.admit(vec![request]);
         let admitted = checked.into_iter().map(|(_, a)| a.unwrap()).collect();
         let mut answers = self.rig.engine.submit(admitted).await?;
         Ok(answers.pop().unwrap().unwrap().batch)

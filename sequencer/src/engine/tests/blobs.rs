@@ -75,9 +75,9 @@ async fn an_update_whose_blob_is_gone_when_it_is_ordered_is_refused() {
         parameters_root,
         price: PRICE,
     };
-    let (blobs, metrics) = (&world.rig.blobs, &world.rig.metrics);
     let request = sign(&world.alice, 1, update.clone());
-    let admitted: Vec<_> = admit(&ROLLUP, blobs, metrics, vec![request])
+    let admitted: Vec<_> = (world.rig.admission)
+        .admit(vec![request])
         .into_iter()
         .map(|(_, admitted)| admitted.unwrap())
         .collect();
@@ -141,4 +141,46 @@ async fn what_a_batch_that_is_not_final_names_stays() {
         .map(|root| world.rig.blobs.has(root))
         .collect();
     assert_eq!(has, [false, false, true]);
+}
+
+/// Loading and hashing a model is dear, and whoever has no account can ask for it for nothing.
+#[tokio::test]
+async fn no_blob_is_looked_at_for_what_is_refused_otherwise() {
+    let world = World::new().await;
+    let deployment = world.deployment();
+    let other = match deployment.clone() {
+        Action::Deploy {
+            program,
+            parameters_root,
+            ..
+        } => Action::Deploy {
+            program,
+            parameters_root,
+            price: PRICE + 1,
+        },
+        _ => unreachable!("a deployment"),
+    };
+    let first = sign(&world.alice, 0, deployment);
+    let placed = world.submit(vec![first.clone()]).await.remove(0).unwrap();
+    // Whoever looks for the blobs now does not find them.
+    std::fs::remove_dir_all(world.dir.path().join("blobs")).unwrap();
+    let unsigned = SignedRequest {
+        signature: [0; 64],
+        ..sign(&world.alice, 1, other.clone())
+    };
+    let stranger = Keypair::from_seed([77; 32]);
+    let requests = vec![
+        sign(&stranger, 0, other.clone()),
+        unsigned,
+        sign(&world.alice, 0, other.clone()),
+        sign(&world.alice, 1_001, other.clone()),
+        sign(&world.alice, 1, other),
+    ];
+    let checked = world.rig.admission.admit(requests);
+    let codes: Vec<_> = (checked.iter())
+        .map(|(_, checked)| checked.as_ref().unwrap_err().code())
+        .collect();
+    assert_eq!(codes, ["account", "signature", "nonce", "nonce", "blob"]);
+    // What is in a batch gets its answer again.
+    assert_eq!(world.submit(vec![first]).await, [Ok(placed)]);
 }

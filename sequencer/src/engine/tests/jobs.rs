@@ -205,7 +205,10 @@ async fn a_micro_batch_is_bounded_in_work_and_outputs() {
         let requests = (5 * round..5 * round + 5)
             .map(|nonce| sign(&world.bob, nonce, world.infer(world.input(3))))
             .collect();
-        let admitted = admit(&ROLLUP, &world.rig.blobs, &world.rig.metrics, requests)
+        let admitted = world
+            .rig
+            .admission
+            .admit(requests)
             .into_iter()
             .map(|(_, a)| a.unwrap())
             .collect();
@@ -240,7 +243,10 @@ async fn outputs_that_wait_for_the_rest_of_their_call_are_bounded() {
         let requests = (first..first + 6)
             .map(|nonce| sign(&world.bob, nonce, world.infer(world.input(3))))
             .collect();
-        admit(&ROLLUP, &world.rig.blobs, &world.rig.metrics, requests)
+        world
+            .rig
+            .admission
+            .admit(requests)
             .into_iter()
             .map(|(_, a)| a.unwrap())
             .collect()

@@ -1,7 +1,6 @@
 //! A rollup with the digits model and a few users, around an engine without L1 or HTTP.
 
 use super::super::Answer;
-use super::super::admission::admit;
 use super::super::rig::{Options, Rig};
 use crate::config::{BatchLimits, ExecutorChoice, ModelLimits};
 use assay_ledger::header::Params;
@@ -141,7 +140,7 @@ impl World {
 
     pub(super) async fn submit(&self, requests: Vec<SignedRequest>) -> Vec<Answer> {
         let mut answers = Vec::new();
-        for (_, checked) in admit(&ROLLUP, &self.rig.blobs, &self.rig.metrics, requests) {
+        for (_, checked) in self.rig.admission.admit(requests) {
             answers.push(match checked {
                 Ok(admitted) => {
                     let mut one = self.rig.engine.submit(vec![admitted]).await.unwrap();
