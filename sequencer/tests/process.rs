@@ -303,8 +303,7 @@ async fn a_bond_is_kept_and_a_withdrawal_forced_from_the_command_line() -> Resul
         (&shown["bond"], &shown["locked"]),
         (&json!(100 * SOLS), &json!(0))
     );
-    let key = shown["sequencer"].as_str().context("its key")?;
-    let added = run(&user, &["bond", "add", "5", "--sequencer", key]).await?;
+    let added = run(&sequencer, &["bond", "add", "5"]).await?;
     assert_eq!(
         (&added["bond"], &added["free"]),
         (&json!(105 * SOLS), &json!(105 * SOLS))

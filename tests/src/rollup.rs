@@ -180,18 +180,23 @@ impl TestRollup {
         self.svm.send(&[instruction], &[key, authority])
     }
 
-    /// `add_bond` for the sequencer `key` by `payer`.
-    pub fn add_bond(&mut self, payer: &Keypair, key: &Pubkey, amount: u64) -> Outcome {
+    /// `add_bond` to the account of sequencer `of`, by `key`.
+    pub fn add_bond_of(&mut self, of: &Pubkey, key: &Keypair, amount: u64) -> Outcome {
         let instruction = instruction(
             settlement::ID,
             accounts::AddBond {
-                payer: payer.pubkey(),
-                sequencer: seeds::sequencer(&self.address, key),
+                key: key.pubkey(),
+                sequencer: seeds::sequencer(&self.address, of),
                 system_program: system_program::ID,
             },
             args::AddBond { amount },
         );
-        self.svm.send(&[instruction], &[payer])
+        self.svm.send(&[instruction], &[key])
+    }
+
+    /// `add_bond` by the sequencer `key`.
+    pub fn add_bond(&mut self, key: &Keypair, amount: u64) -> Outcome {
+        self.add_bond_of(&key.pubkey(), key, amount)
     }
 
     /// `request_unbond`.

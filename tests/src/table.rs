@@ -82,10 +82,7 @@ pub fn settlement() -> Vec<Row> {
     r.svm.payer = key.insecure_clone();
     row("initialize_rollup", accepted(r.initialize(8, config())));
     row("register_sequencer", accepted(r.register(&key, 40 * slice)));
-    row(
-        "add_bond",
-        accepted(r.add_bond(&user, &key.pubkey(), slice)),
-    );
+    row("add_bond", accepted(r.add_bond(&key, slice)));
     row("enqueue, opening a page", accepted(r.force(&user)));
     row("enqueue", accepted(r.force(&user)));
 

@@ -285,9 +285,9 @@ mod post_batch {
         let third = Draft::new(&r, 1);
         r.publish(&third);
         refused(r.post(&third), E::NoFreeSlice);
-        accepted(r.add_bond(&key, &key.pubkey(), SLICE - 1));
+        accepted(r.add_bond(&key, SLICE - 1));
         refused(r.post(&third), E::NoFreeSlice);
-        accepted(r.add_bond(&key, &key.pubkey(), 1));
+        accepted(r.add_bond(&key, 1));
         // What is being withdrawn backs nothing.
         accepted(r.request_unbond(&key, 1));
         refused(r.post(&third), E::NoFreeSlice);

@@ -91,22 +91,34 @@ mod add_bond {
     use super::*;
 
     #[test]
-    fn anybody_may_add() {
+    fn the_sequencer_adds_to_its_own() {
         let (mut r, key) = rollup(1);
-        let friend = r.svm.rich_key();
-        let sent = accepted(r.add_bond(&friend, &key.pubkey(), 5));
+        let sent = accepted(r.add_bond(&key, 5));
         assert_eq!(r.sequencer_account(&key.pubkey()).bond, SLICE + 5);
         assert_eq!(sent.event::<BondChanged>().bond, SLICE + 5);
     }
 
     #[test]
     fn refuses_an_unregistered_sequencer() {
+        let (mut r, _) = rollup(1);
+        let stranger = r.svm.rich_key();
+        refused(r.add_bond(&stranger, 5), ErrorCode::AccountNotInitialized);
+    }
+
+    /// What a stranger adds would have to wait for the unbonding delay before the account can be closed, and
+    /// then he would add again.
+    #[test]
+    fn a_stranger_cannot_hold_up_who_leaves() {
         let (mut r, key) = rollup(1);
+        accepted(r.request_unbond(&key, SLICE));
+        r.svm.warp(200);
+        accepted(r.withdraw_bond(&key));
         let stranger = r.svm.rich_key();
         refused(
-            r.add_bond(&key, &stranger.pubkey(), 5),
-            ErrorCode::AccountNotInitialized,
+            r.add_bond_of(&key.pubkey(), &stranger, 1),
+            ErrorCode::ConstraintSeeds,
         );
+        accepted(r.close_sequencer(&key));
     }
 }
 

@@ -221,7 +221,7 @@ impl World {
             Operation::AddBond { who, halves } => {
                 let amount = halves * SLICE / 2;
                 let key = &self.sequencers[who];
-                let outcome = self.r.add_bond(key, &key.pubkey(), amount);
+                let outcome = self.r.add_bond(key, amount);
                 judge(
                     &mut self.seen,
                     "add_bond",

@@ -87,9 +87,9 @@ pub mod settlement {
         RegisterSequencer::handler(ctx, bond)
     }
 
-    /// Adds lamports to a sequencer's bond.
+    /// Adds lamports to the bond of the sequencer that signs.
     ///
-    /// Accounts: `payer` (signer), `sequencer`, system program.
+    /// Accounts: `key` (signer, pays), `sequencer`, system program.
     ///
     /// Requirements: none.
     ///

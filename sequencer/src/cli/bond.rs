@@ -31,13 +31,10 @@ enum Command {
         #[arg(long, value_name = "KEY")]
         sequencer: Option<String>,
     },
-    /// Add to a sequencer's bond. Anybody may.
+    /// Add to the wallet's bond.
     Add {
         /// How much, in SOL.
         amount: String,
-        /// The sequencer's key; the wallet if absent.
-        #[arg(long, value_name = "KEY")]
-        sequencer: Option<String>,
     },
     /// Ask for a part of the wallet's bond back. A request replaces the one before it; 0 cancels.
     Request {
@@ -69,10 +66,9 @@ impl Arguments {
         };
         let (key, order): (Pubkey, Option<(&'static str, Instruction)>) = match self.command {
             Command::Show { sequencer } => (of(sequencer)?, None),
-            Command::Add { amount, sequencer } => {
-                let key = of(sequencer)?;
-                let add = instructions::add_bond(&rollup, &key, &me, sol(&amount)?);
-                (key, Some(("add bond", add)))
+            Command::Add { amount } => {
+                let add = instructions::add_bond(&rollup, &me, sol(&amount)?);
+                (me, Some(("add bond", add)))
             }
             Command::Request { amount } => {
                 let request = instructions::request_unbond(&rollup, &me, sol(&amount)?);

@@ -44,12 +44,12 @@ pub fn register_sequencer(
     )
 }
 
-/// Adds to the bond of sequencer `key`.
-pub fn add_bond(rollup: &Pubkey, key: &Pubkey, payer: &Pubkey, amount: u64) -> Instruction {
+/// Adds to the bond of sequencer `key`, which pays.
+pub fn add_bond(rollup: &Pubkey, key: &Pubkey, amount: u64) -> Instruction {
     instruction(
         ID,
         accounts::AddBond {
-            payer: *payer,
+            key: *key,
             sequencer: pda::sequencer(rollup, key),
             system_program: SYSTEM,
         },

@@ -1,4 +1,4 @@
-//! Adds to a sequencer's bond.
+//! Adds to the bond of the sequencer that signs.
 
 use crate::errors::SettlementError;
 use crate::events::BondChanged;
@@ -10,13 +10,15 @@ use anchor_lang::system_program;
 /// Accounts of `add_bond`.
 #[derive(Accounts)]
 pub struct AddBond<'info> {
-    /// Pays; the lamports become the sequencer's.
+    /// The sequencer's key; pays. If strangers could add, they could keep it from closing its account: what they
+    /// add has to wait for the unbonding delay anew.
     #[account(mut)]
-    pub payer: Signer<'info>,
-    /// Whose bond grows.
+    pub key: Signer<'info>,
+    /// Its bond.
     #[account(
         mut,
-        seeds = [seeds::SEQUENCER, sequencer.rollup.as_ref(), &seeds::opaque(sequencer.key.to_bytes())],
+        has_one = key,
+        seeds = [seeds::SEQUENCER, sequencer.rollup.as_ref(), key.key().as_ref()],
         bump = sequencer.bump
     )]
     pub sequencer: Box<Account<'info, Sequencer>>,
@@ -28,7 +30,7 @@ impl AddBond<'_> {
     /// See [`crate::settlement::add_bond`].
     pub fn handler(ctx: Context<Self>, amount: u64) -> Result<()> {
         let sequencer = &mut ctx.accounts.sequencer;
-        deposit(&ctx.accounts.payer, sequencer, amount)?;
+        deposit(&ctx.accounts.key, sequencer, amount)?;
         emit!(BondChanged {
             rollup: sequencer.rollup,
             sequencer: sequencer.key,
