@@ -1,6 +1,7 @@
 //! The command line against a development network in another process, as a newcomer uses it.
 
-use serde_json::Value;
+use assay_client::bundle::Bundle;
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,6 +10,11 @@ const ASSAY: &str = env!("CARGO_BIN_EXE_assay");
 const MODEL: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../models/digits/digits-int8.onnx"
+);
+/// A model of another program.
+const OTHER: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../crates/onnx/tests/cases/static_qdq_channel.onnx"
 );
 
 /// `assay dev`, stopped when it is dropped.
@@ -165,6 +171,26 @@ fn a_newcomer_deposits_deploys_infers_and_withdraws() {
     assert_eq!(assay(dir, &["job", "show", address]), settled);
     assay(dir, &["job", "close", address]);
     assert!(refused(dir, &["job", "show", address]).contains("there is no job"));
+
+    let mut other = Bundle::read(dir.join("digits.assay")).unwrap();
+    other.parameters[0] ^= 1;
+    other.write(dir.join("other.assay")).unwrap();
+    let update = ["model", "update", "0", "other.assay"];
+    let updated = assay(dir, &[&update[..], &["--price", "0.000003"]].concat());
+    assert_eq!(
+        (&updated["version"], &updated["price"]),
+        (&json!(2), &json!(3_000))
+    );
+    assert_eq!(updated["program_root"], deployed["program_root"]);
+    assert_ne!(updated["parameters_root"], deployed["parameters_root"]);
+    assert_eq!(updated["callable"], true);
+    // Not by somebody else, and not to another program: which is said before anything is sent.
+    let error = refused(dir, &[&update[..], &["--key", "friend.json"]].concat());
+    assert!(error.contains(&format!("model 0 is {user}'s")), "{error}");
+    assay(dir, &["model", "import", OTHER, "-o", "another.assay"]);
+    let error = refused(dir, &["model", "update", "0", "another.assay"]);
+    assert!(error.contains("deploy another program"), "{error}");
+    assert_eq!(assay(dir, &["model", "show", "0"]), updated);
 
     let withdrawn = assay(dir, &["withdraw", "0.5"]);
     assert_eq!(withdrawn["paid"].as_array().unwrap().len(), 1);

@@ -9,6 +9,8 @@ use crate::wallet::Wallet;
 use assay_ledger::request::{Action, SignedRequest};
 use assay_ledger::{Key, SOL};
 use assay_tensor::commit::parameters_root;
+use assay_tensor::program::CheckedProgram;
+use assay_tensor::types::Tensor;
 use solana_pubkey::Pubkey;
 use std::time::{Duration, Instant};
 
@@ -41,6 +43,26 @@ pub enum L2Error {
         /// Its root.
         theirs: Hash32,
         /// Ours.
+        ours: Hash32,
+    },
+    /// Somebody else's model.
+    #[error("model {model} is {publisher}'s: only that key can update it")]
+    OtherPublisher {
+        /// The model.
+        model: u32,
+        /// Whose it is.
+        publisher: Key32,
+    },
+    /// A bundle of another program than the model's.
+    #[error(
+        "the bundle's program is {ours}, and model {model} has {theirs}: an update changes parameters and price, deploy another program as a model of its own"
+    )]
+    OtherProgram {
+        /// The model.
+        model: u32,
+        /// Its program.
+        theirs: Hash32,
+        /// The bundle's.
         ours: Hash32,
     },
     /// Something did not come about in time.
@@ -158,15 +180,7 @@ impl L2 {
         price: u64,
     ) -> Result<ModelView, L2Error> {
         let (program, parameters) = bundle.open()?;
-        let program_root = Hash32(program.root());
-        let parameters_root = Hash32(parameters_root(&parameters));
-        let stored = self.api.put_blob(None, bundle.program.clone()).await?;
-        same_root(stored.root, program_root)?;
-        let stored = self
-            .api
-            .put_blob(Some(program_root), bundle.parameters.clone())
-            .await?;
-        same_root(stored.root, parameters_root)?;
+        let (program_root, parameters_root) = self.upload(bundle, &program, &parameters).await?;
         let before = self.api.models().await?.len();
         let action = Action::Deploy {
             program: program.header(),
@@ -187,6 +201,56 @@ impl L2 {
             what: "the deployed model",
             waited: Duration::ZERO,
         })
+    }
+
+    /// Uploads a bundle's blobs and updates a model of the wallet's to its parameters, at another price if one is given.
+    /// The program stays, so the bundle's must be the model's. Returns the model.
+    pub async fn update(
+        &self,
+        model: u32,
+        bundle: &Bundle,
+        price: Option<u64>,
+    ) -> Result<ModelView, L2Error> {
+        let now = self.api.model(model).await?;
+        if now.publisher != Key32(self.wallet.key()) {
+            let publisher = now.publisher;
+            return Err(L2Error::OtherPublisher { model, publisher });
+        }
+        let (program, parameters) = bundle.open()?;
+        let (theirs, ours) = (now.program_root, Hash32(program.root()));
+        if theirs != ours {
+            return Err(L2Error::OtherProgram {
+                model,
+                theirs,
+                ours,
+            });
+        }
+        let (program_root, parameters_root) = self.upload(bundle, &program, &parameters).await?;
+        let action = Action::Update {
+            model,
+            program_root: program_root.0,
+            parameters_root: parameters_root.0,
+            price: price.unwrap_or(now.price),
+        };
+        self.act(now.mint.0, action).await?;
+        Ok(self.api.model(model).await?)
+    }
+
+    /// Uploads a bundle's blobs, which hold these; the roots of the program and of the parameters.
+    async fn upload(
+        &self,
+        bundle: &Bundle,
+        program: &CheckedProgram,
+        parameters: &[Tensor],
+    ) -> Result<(Hash32, Hash32), L2Error> {
+        let program_root = Hash32(program.root());
+        let parameters_root = Hash32(parameters_root(parameters));
+        let stored = self.api.put_blob(None, bundle.program.clone()).await?;
+        same_root(stored.root, program_root)?;
+        let parameters = bundle.parameters.clone();
+        let stored = self.api.put_blob(Some(program_root), parameters).await?;
+        same_root(stored.root, parameters_root)?;
+        Ok((program_root, parameters_root))
     }
 
     /// An action that runs `model` on these bytes, for its present price.

@@ -102,7 +102,7 @@ enum Command {
     Transfer(transfer::Arguments),
     /// Move SOL or tokens from L2 to L1.
     Withdraw(withdraw::Arguments),
-    /// Import, deploy and list models.
+    /// Import, deploy, update and list models.
     Model(model::Arguments),
     /// Run a model.
     Infer(infer::Arguments),

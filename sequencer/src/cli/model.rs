@@ -6,14 +6,14 @@ use super::output::table;
 use anyhow::{Context as _, Result};
 use assay_client::api::{Hash32, ModelView};
 use assay_client::bundle::{Bundle, Port, Quantisation};
-use assay_client::l2::mint_name;
+use assay_client::l2::{L2, mint_name};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  assay model import digits-int8.onnx\n  assay model deploy digits-int8.assay --price 0.000002\n  assay model list\n  assay model show 0 --json"
+    after_help = "Examples:\n  assay model import digits-int8.onnx\n  assay model deploy digits-int8.assay --price 0.000002\n  assay model update 0 digits-int8.assay --price 0.000003\n  assay model list\n  assay model show 0 --json"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -44,6 +44,19 @@ enum Command {
         #[arg(long)]
         no_wait: bool,
     },
+    /// Upload a bundle of the same program and update a model of the wallet's to its parameters.
+    Update {
+        /// The model's index.
+        model: u32,
+        /// The bundle.
+        bundle: PathBuf,
+        /// The new price of one run, in SOL or whole tokens; the same as before if absent.
+        #[arg(long)]
+        price: Option<String>,
+        /// Do not wait until it can be called again.
+        #[arg(long)]
+        no_wait: bool,
+    },
     /// List the models.
     List,
     /// Show a model.
@@ -64,6 +77,12 @@ impl Arguments {
                 mint,
                 no_wait,
             } => deploy(&context, &bundle, &price, &mint, !no_wait).await,
+            Command::Update {
+                model,
+                bundle,
+                price,
+                no_wait,
+            } => update(&context, model, &bundle, price, !no_wait).await,
             Command::List => {
                 let models = context.api().models().await?;
                 let lines: Vec<String> = models.iter().map(line).collect();
@@ -151,13 +170,43 @@ async fn deploy(
     mint: &str,
     wait: bool,
 ) -> Result<()> {
-    let bundle =
-        Bundle::read(bundle).with_context(|| format!("cannot read {}", bundle.display()))?;
+    let bundle = read(bundle)?;
     let mint = parse_mint(mint)?;
     let decimals = context.decimals(&mint).await?;
     let price = parse_amount(price, decimals)?;
     let l2 = context.l2().await?;
-    let mut model = l2.deploy(&bundle, mint, price).await?;
+    let model = l2.deploy(&bundle, mint, price).await?;
+    callable(context, &l2, model, decimals, wait).await
+}
+
+async fn update(
+    context: &Context,
+    model: u32,
+    bundle: &Path,
+    price: Option<String>,
+    wait: bool,
+) -> Result<()> {
+    let bundle = read(bundle)?;
+    let l2 = context.l2().await?;
+    let mint = l2.api().model(model).await?.mint;
+    let decimals = context.decimals(&mint.0).await?;
+    let price = price.map(|price| parse_amount(&price, decimals));
+    let model = l2.update(model, &bundle, price.transpose()?).await?;
+    callable(context, &l2, model, decimals, wait).await
+}
+
+fn read(bundle: &Path) -> Result<Bundle> {
+    Bundle::read(bundle).with_context(|| format!("cannot read {}", bundle.display()))
+}
+
+/// Waits until a model that was deployed or updated can be called, and shows it.
+async fn callable(
+    context: &Context,
+    l2: &L2,
+    mut model: ModelView,
+    decimals: u8,
+    wait: bool,
+) -> Result<()> {
     if wait && !model.callable {
         let from = model.callable_from;
         context.out.note(format!(
