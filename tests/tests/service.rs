@@ -3,6 +3,8 @@
 
 #[path = "service/liar.rs"]
 mod liar;
+#[path = "service/mirror.rs"]
+mod mirror;
 #[path = "service/support.rs"]
 mod support;
 #[path = "service/wire.rs"]
@@ -36,3 +38,5 @@ mod recover;
 mod reverted;
 #[path = "service/verifier.rs"]
 mod verifier;
+#[path = "service/word.rs"]
+mod word;

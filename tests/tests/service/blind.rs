@@ -2,6 +2,7 @@
 //! has a batch reverted for what is not.
 
 use crate::disputes::{World, chain, reverted, rich, rollup, told};
+use crate::mirror::Mirror;
 use crate::support::{L1, PATIENCE, until};
 use crate::verifier::{Work, config, same_state};
 use anyhow::{Context, Result, ensure};
@@ -14,14 +15,10 @@ use assay_client::disputes::buffers;
 use assay_client::http::Api;
 use assay_client::wallet::Wallet;
 use assay_ledger::header::Header;
-use axum::http::{StatusCode, Uri};
-use axum::response::IntoResponse;
-use axum::{Router, routing};
 use solana_pubkey::Pubkey;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -220,36 +217,6 @@ async fn a_batch_is_reverted_whose_model_nobody_gives() -> Result<()> {
     l1.chain.stop().await
 }
 
-/// A mirror of an API that withholds the blobs until it is told otherwise.
-struct Miser {
-    url: String,
-    gives: Arc<AtomicBool>,
-}
-
-impl Miser {
-    async fn before(target: &str) -> Result<Self> {
-        let gives = Arc::new(AtomicBool::new(false));
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let (target, open) = (target.to_owned(), gives.clone());
-        let get = move |uri: Uri| async move {
-            if uri.path().contains("/blobs/") && !open.load(Ordering::SeqCst) {
-                return StatusCode::NOT_FOUND.into_response();
-            }
-            match reqwest::get(format!("{target}{uri}")).await {
-                Ok(answer) => {
-                    let status = answer.status();
-                    (status, answer.bytes().await.unwrap_or_default()).into_response()
-                }
-                Err(_) => StatusCode::BAD_GATEWAY.into_response(),
-            }
-        };
-        let router = Router::new().fallback(routing::get(get));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Ok(Self { url, gives })
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_run_holds_up_no_later_batch_and_is_run_when_it_can() -> Result<()> {
     // Nothing is demanded for long.
@@ -257,8 +224,11 @@ async fn what_cannot_be_run_holds_up_no_later_batch_and_is_run_when_it_can() -> 
     let service = Service::start(l1.config()).await?;
     let api = Api::new(service.url());
     rich(&l1, "challenger.json").await?;
-    let miser = Miser::before(&service.url()).await?;
-    let mirrors = [miser.url.clone()];
+    let giving: Arc<AtomicBool> = Arc::default();
+    let given = giving.clone();
+    // It withholds the blobs until it is told otherwise.
+    let gives = move |path: &str| !path.contains("/blobs/") || given.load(Ordering::SeqCst);
+    let mirrors = [Mirror::before(&service.url(), gives).await?.url];
     let log = Log::default();
     let mut running = log.start(&l1, &mirrors).await?;
     let work = Work::start(&l1, &api).await?;
@@ -277,7 +247,7 @@ async fn what_cannot_be_run_holds_up_no_later_batch_and_is_run_when_it_can() -> 
 
     // Through a restart.
     running.stop().await?;
-    miser.gives.store(true, Ordering::SeqCst);
+    giving.store(true, Ordering::SeqCst);
     let mut running = log.start(&l1, &mirrors).await?;
     running
         .until(|standing| standing.head >= last && standing.trouble().is_none())

@@ -3,6 +3,7 @@
 
 use crate::disputes::{Watch, World, cleaned, honest_again, reverted, told};
 use crate::liar::Liar;
+use crate::mirror::Mirror;
 use crate::support::{L1, Model, PATIENCE, PRICE, SOLS, until, until_final};
 use crate::wire::Wire;
 use anchor_lang::{AccountDeserialize, AccountSerialize};
@@ -31,8 +32,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
@@ -80,45 +80,6 @@ async fn once(verifier: &mut Verifier) -> Result<Standing> {
     match verifier.run(true, CancellationToken::new()).await? {
         End::Done(standing) => Ok(standing),
         End::Wrong(number) => anyhow::bail!("batch {number} is wrong"),
-    }
-}
-
-/// An API that gives output roots and nothing else.
-struct Words {
-    url: String,
-}
-
-impl Words {
-    async fn of(api: &str) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let api = api.to_owned();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut request = vec![0; 4_096];
-                let Ok(length) = stream.read(&mut request).await else {
-                    continue;
-                };
-                let text = String::from_utf8_lossy(&request[..length]).into_owned();
-                let path = text.split(' ').nth(1).unwrap_or_default();
-                let body = match path.ends_with("/outputs") {
-                    true => reqwest::get(format!("{api}{path}")).await?.bytes().await?,
-                    false => Default::default(),
-                };
-                let status = match body.is_empty() {
-                    true => "404 Not Found",
-                    false => "200 OK",
-                };
-                let length = body.len();
-                let head = format!(
-                    "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
-                );
-                stream.write_all(head.as_bytes()).await?;
-                stream.write_all(&body).await?;
-            }
-            Ok::<_, anyhow::Error>(())
-        });
-        Ok(Self { url })
     }
 }
 
@@ -337,7 +298,7 @@ async fn a_verifier_follows_an_honest_sequencer_from_genesis_and_through_restart
     drop(blind);
 
     // Somebody gives no bytes, but what the outputs of final batches were: everything else is done again.
-    let words = Words::of(&service.url()).await?;
+    let words = Mirror::before(&service.url(), |path| path.ends_with("/outputs")).await?;
     let config_d = config(&l1, "verifier-d");
     let (mut told, seen) = open(&l1, &config_d, &rpc, &[words.url]).await?;
     until_final(&api, head).await?;
