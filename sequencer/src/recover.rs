@@ -3,6 +3,7 @@
 
 use crate::config::Config;
 use crate::l1::error::Severity;
+use crate::l1::pace::Pace;
 use crate::l1::{Heads, L1};
 use crate::replica::error::ReplicaError;
 use crate::replica::fetch::Fetcher;
@@ -12,10 +13,8 @@ use crate::replica::{Fetched, Outcome, Patience, Replica};
 use crate::store::Store;
 use crate::store::blobs::Blobs;
 use anyhow::{Context, Result, bail};
-use backon::BackoffBuilder;
 use solana_signer::Signer;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Does the batches of L1 again that the data directory lacks, if it lacks some. It may be interrupted at any
 /// time, and goes on where it was.
@@ -46,11 +45,7 @@ pub async fn recover(config: &Config, l1: &L1, heads: &Heads) -> Result<()> {
     let models = Models::start(config.executor, blobs, mirrors, None, caps)?;
     let (rpc, dir) = (l1.rpc().clone(), &config.data_dir);
     let mut replica = Replica::open(rpc, l1.rollup, Arc::new(store), dir)?.with_records();
-    let mut backoff = backon::ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(10))
-        .without_max_times()
-        .build();
+    let mut pace = Pace::new(config.l1.poll());
     let mut news = fetcher.news();
     loop {
         news.mark_unchanged();
@@ -58,9 +53,8 @@ pub async fn recover(config: &Config, l1: &L1, heads: &Heads) -> Result<()> {
             Ok(()) => return Ok(()),
             Err(Trouble::Replica(error)) if error.severity() != Severity::Critical => {
                 tracing::warn!(%error, "building the state from L1: trying again");
-                let wait = backoff.next().unwrap_or(Duration::from_secs(10));
                 tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
+                    () = tokio::time::sleep(pace.failed()) => {}
                     _ = news.changed() => {}
                 }
             }

@@ -5,8 +5,8 @@ use super::cases::Own;
 use super::driver::Driver;
 use super::error::DisputeError;
 use crate::l1::error::Severity;
+use crate::l1::pace::Pace;
 use crate::metrics::Metrics;
-use backon::BackoffBuilder;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -38,12 +38,7 @@ pub async fn work(
     poll: Duration,
     stop: CancellationToken,
 ) -> Result<(), DisputeError> {
-    let policy = backon::ExponentialBuilder::default()
-        .with_min_delay(poll)
-        .with_max_delay(Duration::from_secs(10))
-        .with_jitter()
-        .without_max_times();
-    let mut backoff = policy.build();
+    let mut pace = Pace::new(poll);
     loop {
         let did = tokio::select! {
             did = work.step() => did,
@@ -51,17 +46,14 @@ pub async fn work(
         };
         let wait = match did {
             Ok(more) => {
-                backoff = policy.build();
-                match more {
-                    true => Duration::ZERO,
-                    false => poll,
-                }
+                let wait = pace.good();
+                if more { Duration::ZERO } else { wait }
             }
             Err(error) if error.severity() == Severity::Critical => return Err(error),
             Err(error) => {
                 metrics.l1_retries.inc();
                 tracing::warn!(%error, "answering: trying again");
-                backoff.next().unwrap_or(poll)
+                pace.failed()
             }
         };
         tokio::select! {

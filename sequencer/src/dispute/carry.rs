@@ -12,6 +12,7 @@ use assay_client::rpc::{Rpc, RpcError};
 use assay_client::sender::{Order, Sender, Sent};
 use assay_client::wire::{self, Budget, Wire};
 use assay_dispute::Side;
+use borsh::BorshSerialize;
 use futures::{StreamExt, TryStreamExt};
 use settlement::state::Buffer;
 use solana_instruction::Instruction;
@@ -155,19 +156,50 @@ impl Carrier {
             heap,
             unit_price: 0,
         };
-        let priced = Budget {
-            unit_price: PRICED.unit_price,
-            ..budget
-        };
-        let none = Default::default();
-        let message = wire::message(wire, &self.key(), &instructions, &priced, none);
-        let fits = message.is_ok_and(|message| wire::bytes_of(&message) <= wire.limit());
+        let fits = self.fits(wire, &instructions, budget);
         if fits {
             load.instructions = instructions;
             load.budget = budget;
             load.names.push(act.name());
         }
         fits
+    }
+
+    /// Whether these fit one transaction, with the price that a retry may offer.
+    fn fits(&self, wire: Wire, instructions: &[Instruction], budget: Budget) -> bool {
+        let priced = Budget {
+            unit_price: PRICED.unit_price,
+            ..budget
+        };
+        let message = wire::message(wire, &self.key(), instructions, &priced, Default::default());
+        message.is_ok_and(|message| wire::bytes_of(&message) <= wire.limit())
+    }
+
+    /// What does something that may be long: `inline` where that fits a transaction of so many compute units; or else
+    /// the same `from` buffer `id`, which has been written with the borsh encoding of `what`, and its closing.
+    pub async fn whole(
+        &self,
+        inline: Instruction,
+        units: u32,
+        (id, what): (u64, &impl BorshSerialize),
+        from: impl FnOnce(&Pubkey) -> Instruction,
+        told: impl Fn(&'static str, Pubkey, Sent),
+    ) -> Result<Vec<Instruction>, DisputeError> {
+        let wire = self.sender.wire().await?;
+        let budget = Budget {
+            units,
+            ..Budget::default()
+        };
+        if self.fits(wire, std::slice::from_ref(&inline), budget) {
+            return Ok(vec![inline]);
+        }
+        // Writing to a vector cannot fail.
+        let bytes = borsh::to_vec(what).unwrap_or_default();
+        let buffer = self.buffer(id, &bytes, told).await?;
+        Ok(vec![
+            from(&buffer),
+            make::close_buffer(&self.key(), &buffer),
+        ])
     }
 
     /// Whether the dispute is past the state in which `act` was to be done.

@@ -10,10 +10,9 @@ use super::sending::{Sending, TOGETHER};
 use super::shelf::{Listed, Shelf};
 use crate::store::blobs::BlobError;
 use anchor_lang::{AccountDeserialize, Discriminator};
-use assay_client::instructions::{demands as make, disputes};
+use assay_client::instructions::demands as make;
 use assay_client::rpc::RpcError;
 use assay_client::sender::Order;
-use assay_client::wire::{self, Budget};
 use assay_client::{accounts, pda};
 use assay_dispute::demand::{Answer, Blob, Demand as Rules};
 use assay_dispute::player::Model;
@@ -248,29 +247,12 @@ async fn send(
     answer: &Answer,
 ) -> Result<(), DisputeError> {
     let (rollup, key) = (carrier.rollup(), carrier.key());
-    let wire = carrier.sender().wire().await?;
     let inline = make::answer(rollup, demand, &key, place, answer);
-    let budget = Budget {
-        units: UNITS,
-        unit_price: 1,
-        ..Budget::default()
-    };
-    let one = std::slice::from_ref(&inline);
-    let message = wire::message(wire, &key, one, &budget, Default::default());
-    let fits = message.is_ok_and(|message| wire::bytes_of(&message) <= wire.limit());
-    let instructions = match fits {
-        true => vec![inline],
-        false => {
-            // Writing to a vector cannot fail.
-            let bytes = borsh::to_vec(answer).unwrap_or_default();
-            let id = buffer_id(demand, place);
-            let buffer = carrier.buffer(id, &bytes, |_, _, _| {}).await?;
-            vec![
-                make::answer_from_buffer(rollup, demand, &key, place, &buffer),
-                disputes::close_buffer(&key, &buffer),
-            ]
-        }
-    };
+    let from = |buffer: &Pubkey| make::answer_from_buffer(rollup, demand, &key, place, buffer);
+    let long = (buffer_id(demand, place), answer);
+    let instructions = carrier
+        .whole(inline, UNITS, long, from, |_, _, _| {})
+        .await?;
     let order = Order::new("answer", carrier.signer(), instructions).units(UNITS);
     let done = || async {
         let now: Option<Demand> = carrier.rpc().anchor(demand, "demand").await?;

@@ -1,10 +1,10 @@
 //! The follower: messages of the inbox come from L1 to the engine, in order.
 
 use super::error::{L1Error, Severity};
+use super::pace::Pace;
 use super::{Heads, L1};
 use crate::engine::EngineHandle;
 use crate::metrics::Metrics;
-use backon::BackoffBuilder;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -29,27 +29,19 @@ pub struct Follower {
 impl Follower {
     /// Works until `stop`, or until a critical error.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), L1Error> {
-        let policy = backon::ExponentialBuilder::default()
-            .with_min_delay(self.poll)
-            .with_max_delay(Duration::from_secs(10))
-            .with_jitter()
-            .without_max_times();
-        let mut backoff = policy.build();
+        let mut pace = Pace::new(self.poll);
         loop {
             let looked = tokio::select! {
                 looked = self.look() => looked,
                 () = stop.cancelled() => return Ok(()),
             };
             let wait = match looked {
-                Ok(()) => {
-                    backoff = policy.build();
-                    self.poll
-                }
+                Ok(()) => pace.good(),
                 Err(error) if error.severity() == Severity::Critical => return Err(error),
                 Err(error) => {
                     self.metrics.l1_retries.inc();
                     tracing::warn!(%error, "reading the inbox: trying again");
-                    backoff.next().unwrap_or(self.poll)
+                    pace.failed()
                 }
             };
             tokio::select! {

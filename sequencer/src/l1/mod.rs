@@ -5,6 +5,7 @@
 //! * [`room`]: how many more batches L1 takes
 //! * `overdue`: what to do when L1 takes a batch no more
 //! * [`posting`]: what goes to L1
+//! * [`pace`]: how often L1 is looked at
 //! * [`follower`]: the inbox's messages come to the engine
 //! * [`error`]: what goes wrong, and how bad it is
 
@@ -13,6 +14,7 @@ mod data;
 pub mod error;
 pub mod follower;
 mod overdue;
+pub mod pace;
 pub mod poster;
 pub mod posting;
 pub mod room;

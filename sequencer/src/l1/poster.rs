@@ -11,6 +11,7 @@ use super::costs;
 use super::data::{DataAccount, create, runs};
 use super::error::{L1Error, Severity};
 use super::overdue::overdue;
+use super::pace::Pace;
 use super::posting::Posting;
 use super::room::{self, Bounds};
 use super::{Heads, L1};
@@ -25,7 +26,6 @@ use assay_client::rpc::RpcError;
 use assay_client::sender::{Landed, Order, Sent};
 use assay_client::wire::Wire;
 use assay_ledger::data::{CHUNK, chunk_count};
-use backon::BackoffBuilder;
 use futures::StreamExt;
 use settlement::state::{BatchData, Chain, InboxPage};
 use solana_signer::Signer;
@@ -77,12 +77,7 @@ enum Did {
 impl Poster {
     /// Works until `stop`, or until a critical error.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), L1Error> {
-        let policy = backon::ExponentialBuilder::default()
-            .with_min_delay(self.poll)
-            .with_max_delay(Duration::from_secs(10))
-            .with_jitter()
-            .without_max_times();
-        let mut backoff = policy.build();
+        let mut pace = Pace::new(self.poll);
         let tip = self.heads.borrow().tip;
         if tip > 0 {
             self.complete_costs(tip).await;
@@ -94,10 +89,10 @@ impl Poster {
             };
             let wait = match did {
                 Ok(did) => {
-                    backoff = policy.build();
+                    let wait = pace.good();
                     match did {
                         Did::Something => continue,
-                        Did::Nothing => self.poll,
+                        Did::Nothing => wait,
                     }
                 }
                 Err(error) => match error.severity() {
@@ -105,7 +100,7 @@ impl Poster {
                     severity => {
                         self.metrics.l1_retries.inc();
                         tracing::warn!(%error, ?severity, "posting batches: trying again");
-                        backoff.next().unwrap_or(self.poll)
+                        pace.failed()
                     }
                 },
             };

@@ -8,11 +8,11 @@ use crate::dispute::carry::Carrier;
 use crate::dispute::cases::Theirs;
 use crate::dispute::error::DisputeError;
 use crate::dispute::shelf::Shelf;
+use crate::l1::pace::Pace;
 use crate::replica::runs::Models;
 use crate::store::Store;
 use assay_dispute::Side;
 use assay_ledger::header::Header;
-use backon::BackoffBuilder;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -48,12 +48,7 @@ impl Defence {
 
     /// Works until `stop`. No error ends it: clocks run, whatever is amiss.
     pub async fn run(mut self, poll: Duration, metrics: Arc<Metrics>, stop: CancellationToken) {
-        let policy = backon::ExponentialBuilder::default()
-            .with_min_delay(poll)
-            .with_max_delay(Duration::from_secs(10))
-            .with_jitter()
-            .without_max_times();
-        let mut backoff = policy.build();
+        let mut pace = Pace::new(poll);
         let mut found = self.board.changed();
         loop {
             found.mark_unchanged();
@@ -63,20 +58,17 @@ impl Defence {
             };
             let wait = match did {
                 Ok(more) => {
-                    backoff = policy.build();
+                    let wait = pace.good();
                     let trouble = self.driver.trouble();
                     self.board
                         .trouble(trouble.map(|trouble| trouble.error.to_string()));
-                    match more {
-                        true => Duration::ZERO,
-                        false => poll,
-                    }
+                    if more { Duration::ZERO } else { wait }
                 }
                 Err(error) => {
                     metrics.retries.inc();
                     tracing::warn!(%error, "disputes and demands: trying again");
                     self.board.trouble(Some(error.to_string()));
-                    backoff.next().unwrap_or(poll)
+                    pace.failed()
                 }
             };
             tokio::select! {

@@ -18,9 +18,8 @@ use crate::replica::naming::Naming;
 use crate::store::blobs::Blobs;
 use crate::store::leaves::Spelling;
 use assay_client::demands::{self, Found};
-use assay_client::instructions::{demands as make, disputes};
+use assay_client::instructions::demands as make;
 use assay_client::sender::{Order, Sent};
-use assay_client::wire::{self, Budget};
 use assay_client::{accounts, pda};
 use assay_dispute::Side;
 use assay_dispute::demand::{MAX_PIECES, Pieces, Times, bond, fee};
@@ -287,30 +286,12 @@ impl Demands {
         let id = id(&header.hash(), &naming.model, &pieces);
         let address = pda::demand(self.carrier.rollup(), &key, id);
         let inline = make::open_demand(&key, id, header, pieces, named);
-        let wire = self.carrier.sender().wire().await?;
-        let budget = Budget {
-            units: UNITS,
-            unit_price: 1,
-            ..Budget::default()
+        let from =
+            |buffer: &Pubkey| make::open_demand_from_buffer(&key, id, header, pieces, buffer);
+        let told = |what: &'static str, buffer, sent: Sent| {
+            self.tell(&address, header.number, what, Some(buffer), sent);
         };
-        let one = std::slice::from_ref(&inline);
-        let message = wire::message(wire, &key, one, &budget, Default::default());
-        let fits = message.is_ok_and(|message| wire::bytes_of(&message) <= wire.limit());
-        let instructions = match fits {
-            true => vec![inline],
-            false => {
-                // Writing to a vector cannot fail.
-                let bytes = borsh::to_vec(named).unwrap_or_default();
-                let told = |what: &'static str, buffer, sent: Sent| {
-                    self.tell(&address, header.number, what, Some(buffer), sent);
-                };
-                let buffer = self.carrier.buffer(id, &bytes, told).await?;
-                vec![
-                    make::open_demand_from_buffer(&key, id, header, pieces, &buffer),
-                    disputes::close_buffer(&key, &buffer),
-                ]
-            }
-        };
+        let instructions = (self.carrier.whole(inline, UNITS, (id, named), from, told)).await?;
         let order = Order::new("demand", self.carrier.signer(), instructions).units(UNITS);
         let there = || async { Ok(rpc.account(&address).await?.is_some()) };
         let sent = self.carrier.sender().send_unless(&order, there).await?;

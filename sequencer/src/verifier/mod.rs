@@ -19,7 +19,7 @@ use crate::dispute::Done;
 use crate::dispute::carry::Carrier;
 use crate::dispute::shelf::Shelf;
 use crate::engine::execute::ModelKey;
-use crate::l1::{self, error::Severity};
+use crate::l1::{self, error::Severity, pace::Pace};
 use crate::replica::error::ReplicaError;
 use crate::replica::fetch::Fetcher;
 use crate::replica::mirrors::Mirrors;
@@ -32,7 +32,6 @@ use assay_client::accounts;
 use assay_client::rpc::Rpc;
 use assay_client::sender::{Options, Sender};
 use assay_ledger::header::Header;
-use backon::BackoffBuilder;
 use board::{Board, Found};
 use config::VerifierConfig;
 use defence::Defence;
@@ -274,12 +273,7 @@ impl Verifier {
     }
 
     async fn follow(&mut self, once: bool, stop: &CancellationToken) -> Result<End> {
-        let policy = backon::ExponentialBuilder::default()
-            .with_min_delay(self.poll)
-            .with_max_delay(Duration::from_secs(10))
-            .with_jitter()
-            .without_max_times();
-        let mut backoff = policy.build();
+        let mut pace = Pace::new(self.poll);
         let mut troubled: Option<Instant> = None;
         let mut news = self.fetcher.news();
         loop {
@@ -292,7 +286,7 @@ impl Verifier {
                 _ if stop.is_cancelled() => return Ok(End::Done(self.board.now())),
                 Ok(()) => {
                     troubled = None;
-                    backoff = policy.build();
+                    let wait = pace.good();
                     let standing = self.board.now();
                     // Not where the wrong batch was given up.
                     let busy = self.carrier.is_some() && self.board.is_busy();
@@ -308,7 +302,7 @@ impl Verifier {
                     if let Some(trouble) = stuck {
                         anyhow::bail!("disputes: {trouble}");
                     }
-                    self.poll
+                    wait
                 }
                 Err(error) => {
                     self.metrics.retries.inc();
@@ -320,7 +314,7 @@ impl Verifier {
                         return Err(error.into());
                     }
                     tracing::warn!(%error, "verifying: trying again");
-                    backoff.next().unwrap_or(self.poll)
+                    pace.failed()
                 }
             };
             tokio::select! {
