@@ -10,10 +10,10 @@ use assay::dev::cheat::Cheat;
 use assay::service::Service;
 use assay::verifier::config::VerifierConfig;
 use assay::verifier::{End, Event, Standing, Verifier};
-use assay_client::demands;
 use assay_client::disputes::buffers;
 use assay_client::http::Api;
 use assay_client::wallet::Wallet;
+use assay_client::{accounts, demands};
 use assay_ledger::header::Header;
 use solana_pubkey::Pubkey;
 use std::collections::BTreeSet;
@@ -121,6 +121,13 @@ impl Running {
     }
 }
 
+/// Skips the sixth of its window in which a verifier waits for somebody else to give what the newest batch names.
+async fn skip_mirrors(l1: &L1) -> Result<()> {
+    let window = accounts::rollup(l1.sender.rpc(), &l1.rollup).await?.config;
+    let slot = l1.sender.rpc().slot().await?;
+    l1.skip_to(slot + window.params.window / 6).await
+}
+
 /// Waits until neither demands nor buffers are left.
 async fn settled(l1: &L1, key: &Wallet) -> Result<()> {
     let rpc = l1.sender.rpc();
@@ -151,6 +158,7 @@ async fn a_model_that_nobody_serves_is_demanded_and_read_from_l1() -> Result<()>
     assert!(said.contains("no source is named"), "{said}");
     let stands = blind.until(|standing| standing.stands.is_some()).await?;
     assert!(stands.head >= 1 && stands.head < last, "{stands:?}");
+    skip_mirrors(&l1).await?;
     log.demanded(1).await?;
     // In the middle of it.
     blind.stop().await?;
@@ -182,12 +190,13 @@ async fn a_batch_is_reverted_whose_model_nobody_gives() -> Result<()> {
         api,
         cheater,
         challenger,
-    } = World::with(Cheat::WithheldData, 1_500).await?;
+    } = World::with(Cheat::WithheldData, 900).await?;
     let work = Work::start(&l1, &api).await?;
     let log = Log::default();
     let mirrors = [api.url().to_owned()];
     let running = log.start(&l1, &mirrors).await?;
     let lie = told(&cheater, &work).await?;
+    skip_mirrors(&l1).await?;
     log.demanded(1).await?;
     // Whatever becomes of it then: another one goes on.
     running.kill().await;

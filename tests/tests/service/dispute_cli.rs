@@ -163,10 +163,7 @@ async fn disputes_are_told_in_plain_words() -> Result<()> {
         "{claim}"
     );
     let deadline = view["deadline"].as_u64().context("a deadline")?;
-    until("the clock to run out", || async {
-        Ok((rpc.slot().await? > deadline).then_some(()))
-    })
-    .await?;
+    l1.skip_to(deadline + 1).await?;
     let late = dispute(&l1, &["show", &address]).await?;
     assert!(late.contains("the asserter's has run out"), "{late}");
     let words = ["time-out", &address, "--key", &file("stranger.json")];

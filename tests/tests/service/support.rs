@@ -126,7 +126,10 @@ impl L1 {
             let request = RpcRequest::Custom { method };
             let _: Value = rpc.client().send(request, to).await?;
         }
-        Ok(())
+        until("the slot", || async {
+            Ok((rpc.slot().await? >= slot).then_some(()))
+        })
+        .await
     }
 
     /// Waits until the first `count` messages of the inbox are overdue, if nobody consumes them.
