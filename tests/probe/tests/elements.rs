@@ -12,12 +12,13 @@ mod opened;
 mod run;
 
 use assay_dispute::step::element::Disputed;
+use assay_tensor::check::{MAX_READ_CHUNKS, check};
 use assay_tensor::commit::CHUNK;
 use assay_tensor::op::{Epilogue, Op, Window};
 use assay_tensor::program::{Node, Operand, Output, Program};
 use assay_tensor::random::{self, random_tensor};
-use assay_tensor::types::{DType, Shape, TensorType};
-use common::{Chain, HEAP, MOST_UNITS};
+use assay_tensor::types::{DType, MAX_ELEMENTS, Shape, TensorType};
+use common::{Answer, Chain, HEAP, MOST_UNITS};
 use costly::{ALL, average};
 use gpu_kernels::{Executor, ExecutorError, cpu, gpu};
 use probe::{MOST_ELEMENTS, Request, push_element};
@@ -35,6 +36,8 @@ const KINDS: usize = 9;
 const OF_EACH: usize = 500;
 /// One element in so many is claimed wrong.
 const LIES: usize = 8;
+/// How many windows near the bound are tried.
+const WINDOWS: usize = 400;
 /// How many of the costliest elements are printed.
 const DEAREST: usize = 30;
 
@@ -383,41 +386,111 @@ fn the_costliest_elements_fit() {
     assert!(heap < HEAP * 3 / 4, "{heap}");
 }
 
+/// What the chain answers about an element whose operands are too large to have, and the length of its proof.
+fn decide_opened(
+    chain: &mut Chain,
+    rng: &mut ChaCha8Rng,
+    op: Op,
+    types: &[TensorType],
+    element: u64,
+) -> (Answer, usize) {
+    let opened = opened::opened(rng, op, types, element);
+    let request = Request::Elements {
+        program: Box::new(opened.program),
+        parameters_root: opened.parameters_root,
+        input_root: [0; 32],
+        trace_root: opened.trace_root,
+        operator: opened.program.operators - 1,
+        leaf: opened.leaf.encode(),
+    };
+    let mut rest = Vec::new();
+    push_element(&mut rest, opened.chunk, &opened.bytes, &opened.proof);
+    let answer = chain.decide(&request, &rest);
+    assert_eq!(answer.verdicts, [0], "{:?}", opened.leaf);
+    (answer, opened.proof.len())
+}
+
 /// What those take whose operands are too large to have, in the largest of programs: a proof that takes more than
 /// a transaction may could not be brought.
 #[test]
 fn the_costliest_to_open_fit() {
     let mut chain = Chain::new();
     let mut rng = ChaCha8Rng::seed_from_u64(10);
-    let (mut most, mut heap) = (0, 0);
     let mut costs = Vec::new();
     for (name, op, types, element) in costly::costly() {
-        let opened = opened::opened(&mut rng, op, &types, element);
-        let request = Request::Elements {
-            program: Box::new(opened.program),
-            parameters_root: opened.parameters_root,
-            input_root: [0; 32],
-            trace_root: opened.trace_root,
-            operator: opened.program.operators - 1,
-            leaf: opened.leaf.encode(),
-        };
-        let mut rest = Vec::new();
-        push_element(&mut rest, opened.chunk, &opened.bytes, &opened.proof);
-        let answer = chain.decide(&request, &rest);
-        assert_eq!(answer.verdicts, [0], "{name}");
-        let (units, bytes) = (answer.units, opened.proof.len());
-        costs.push((units, answer.heap, bytes, name));
-        most = most.max(units);
-        heap = heap.max(answer.heap);
+        let (answer, bytes) = decide_opened(&mut chain, &mut rng, op, &types, element);
+        costs.push((answer.units, answer.heap, bytes, name));
     }
     costs.sort_unstable();
     for (units, heap, bytes, name) in costs.iter().rev().take(DEAREST) {
         println!("{name:<36} {units:>7} units, {heap:>5} bytes of heap, {bytes:>6} of the proof");
     }
+    let most = costs.last().unwrap().0;
+    let heap = costs.iter().map(|cost| cost.1).max().unwrap();
     println!(
         "{} ways: {most} units, {heap} bytes of heap at most",
         costs.len()
     );
     assert!(most < MOST_UNITS, "{most}");
     assert!(heap < HEAP * 3 / 4, "{heap}");
+}
+
+/// Nobody thought of these: windows of any shape near the bound, over as large an image as there can be.
+#[test]
+fn no_window_is_dearer_than_the_costliest() {
+    let mut chain = Chain::new();
+    let mut rng = ChaCha8Rng::seed_from_u64(77);
+    let (mut most, mut tried) = (0, 0);
+    while tried < WINDOWS {
+        let taps = rng.random_range(MAX_READ_CHUNKS as u32 / 2..=MAX_READ_CHUNKS as u32);
+        let rows = match rng.random_range(0..3) {
+            0 => 1,
+            1 => taps,
+            _ => rng.random_range(1..=taps),
+        };
+        let kernel = [rows, rng.random_range(1..=taps / rows)];
+        let groups = rng.random_range(1..=4u32);
+        let channels = groups * rng.random_range(1..=2);
+        // The image is as large as can be, the taps mostly as far apart as they fit.
+        let pixels = MAX_ELEMENTS as u32 / channels;
+        let height = match kernel {
+            [_, 1] => pixels,
+            [1, _] => 1,
+            _ => rows * rng.random_range(1..=1 << 10),
+        };
+        let size = [height, pixels / height];
+        let apart = |axis: usize| (size[axis] / kernel[axis]).max(1);
+        let far = rng.random_bool(0.8);
+        let dilations = [0, 1].map(|axis| if far { apart(axis) } else { 1 + axis as u32 });
+        let window = Window {
+            kernel,
+            strides: size.map(|size| rng.random_range(1..=size)),
+            dilations,
+            pads: [rng.random_range(0..2); 4],
+        };
+        let image = ty(DType::I8, &[1, size[0], size[1], channels]);
+        let (op, types) = match rng.random_range(0..4) {
+            0 => (Op::MaxPool2d(window), vec![image]),
+            1 => (average(window), vec![image]),
+            _ => {
+                let filter = [kernel[0], kernel[1], channels / groups];
+                let most = MAX_ELEMENTS as u32 / filter.iter().product::<u32>() / groups;
+                let filters = groups * rng.random_range(1..=most);
+                let weights = [filters, filter[0], filter[1], filter[2]];
+                (
+                    costly::conv(window, groups),
+                    costly::weighed(image, &weights),
+                )
+            }
+        };
+        let Ok(checked) = check(&op, &types) else {
+            continue;
+        };
+        let element = rng.random_range(0..checked.result.shape.elements());
+        let (answer, _) = decide_opened(&mut chain, &mut rng, op, &types, element);
+        most = most.max(answer.units);
+        tried += 1;
+    }
+    println!("{tried} windows: {most} units at most");
+    assert!((MOST_UNITS * 4 / 5..MOST_UNITS).contains(&most), "{most}");
 }

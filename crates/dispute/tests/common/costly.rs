@@ -126,41 +126,54 @@ fn rows_of(rows: u32, columns: u32, of_row: u64, pooled: bool) -> Vec<Costly> {
 /// Taps that lie apart, each in one chunk, or across a boundary of two.
 fn alone() -> Vec<Costly> {
     let taps = MAX_READ_CHUNKS as u32;
-    let image = i8s(&[1, 1, MOST / 2, 2]);
-    // One window.
-    let apart = |taps| window([1, taps], [MOST; 2], MOST / 2 / taps);
-    let name = |kind, taps| format!("{kind}, {taps} taps apart");
     // The filter is in up to two chunks, and so are the bias and the scales.
     let weighted = taps - 6;
+    let mut all = Vec::new();
+    for upright in [false, true] {
+        let turned = |[a, b]: [u32; 2]| if upright { [b, a] } else { [a, b] };
+        let [height, width] = turned([1, MOST / 2]);
+        let image = i8s(&[1, height, width, 2]);
+        // One window.
+        let apart = |taps| Window {
+            dilations: turned([1, MOST / 2 / taps]),
+            ..window(turned([1, taps]), [MOST; 2], 1)
+        };
+        let [rows, columns] = turned([1, weighted]);
+        let filters = MOST / weighted;
+        let types = weighed(image, &[filters, rows, columns, 1]);
+        let filter = u64::from(filters / 2);
+        let of = if upright { "rows" } else { "columns" };
+        let name = |kind, taps| format!("{kind}, {taps} taps apart, in {of}");
+        all.extend([
+            (
+                name("MaxPool2d", taps),
+                Op::MaxPool2d(apart(taps)),
+                vec![image],
+                1,
+            ),
+            (
+                name("AvgPool2d", taps),
+                average(apart(taps)),
+                vec![image],
+                1,
+            ),
+            (
+                name("Conv2d", weighted),
+                conv(apart(weighted), 2),
+                types,
+                filter,
+            ),
+        ]);
+    }
     // 32 groups of three channels; taps 3 * 2^23 bytes apart, of which one begins a byte before 2^22.
     let (group, column) = (21, 43_690);
-    let across = window([1, 64], [1, column], 1 << 18);
-    vec![
-        (
-            name("MaxPool2d", taps),
-            Op::MaxPool2d(apart(taps)),
-            vec![image],
-            1,
-        ),
-        (
-            name("AvgPool2d", taps),
-            average(apart(taps)),
-            vec![image],
-            1,
-        ),
-        (
-            name("Conv2d", weighted),
-            conv(apart(weighted), 2),
-            weighed(image, &[1 << 23, 1, weighted, 1]),
-            1 << 22,
-        ),
-        (
-            "Conv2d, 64 taps across boundaries".into(),
-            conv(across, 32),
-            weighed(i8s(&[1, 1, MOST / 96, 96]), &[1 << 16, 1, 64, 3]),
-            (1 << 16) + (group << 11),
-        ),
-    ]
+    all.push((
+        "Conv2d, 64 taps across boundaries".into(),
+        conv(window([1, 64], [1, column], 1 << 18), 32),
+        weighed(i8s(&[1, 1, MOST / 96, 96]), &[1 << 16, 1, 64, 3]),
+        (1 << 16) + (group << 11),
+    ));
+    all
 }
 
 /// Operators that read whole rows.
