@@ -4,6 +4,7 @@
 
 use assay_client::accounts;
 use assay_client::rpc::{Rpc, RpcError};
+use assay_dispute::demand::Times;
 use serde::Deserialize;
 use settlement::state::{Config, Params, Rollup};
 use solana_pubkey::Pubkey;
@@ -74,10 +75,11 @@ pub fn check(config: &Config) -> Result<(), BadConfig> {
     const LONGEST: u64 = u32::MAX as u64;
     let rules = [
         (
-            p.window >= 1 && p.window <= LONGEST,
+            p.window >= Times::MIN_WINDOW && p.window <= LONGEST,
             format!(
-                "the window is {} slots, and must be from 1 to {LONGEST}",
-                p.window
+                "the window is {} slots, and must be from {} to {LONGEST}",
+                p.window,
+                Times::MIN_WINDOW
             ),
         ),
         (
@@ -236,7 +238,10 @@ mod tests {
             "the clock is 4294967296 slots",
         );
         refused(|c| c.params.dispute_bond = 0, "the dispute bond");
-        refused(|c| c.params.window = 0, "the window is 0 slots");
+        refused(
+            |c| c.params.window = 5,
+            "the window is 5 slots, and must be from 6",
+        );
         refused(|c| c.params.bond_slice = 0, "the bond's slice");
         refused(|c| c.params.max_units = 0, "no work units");
         refused(|c| c.params.model_delay = 0, "the model delay");

@@ -171,6 +171,16 @@ impl Naming {
             path: merkle::path(&leaves, index.into()).expect("an operator"),
         }
     }
+
+    /// The leaf of a parameter's type.
+    pub fn parameter_type(&self, index: u32) -> Answer {
+        let leaf = self.program.parameter_leaves()[index as usize];
+        let leaves = self.program.leaf_hashes(List::Parameters);
+        Answer::Leaf {
+            bytes: leaf.encode(),
+            path: merkle::path(&leaves, index.into()).expect("a parameter"),
+        }
+    }
 }
 
 fn done() -> TxResult {

@@ -21,9 +21,12 @@ use solana_signer::Signer;
 
 const WINDOW: u64 = 100;
 const BOND: u64 = 50_000_000;
-/// Slots after the posting in which something can be demanded, and answered.
-const DEMANDS: u64 = 33;
-const ANSWERS: u64 = 67;
+/// Slots after the posting in which chunks can be demanded, and answered.
+const DEMANDS: u64 = 48;
+const ANSWERS: u64 = 64;
+/// Those in which leaves can.
+const LEAF_DEMANDS: u64 = 16;
+const LEAF_ANSWERS: u64 = 32;
 
 /// A rollup with one pending batch that names blobs, and somebody who wants them.
 fn posted() -> (TestRollup, Naming, Keypair) {
@@ -119,24 +122,60 @@ mod open_demand {
     }
 
     #[test]
-    fn in_the_first_third_of_the_window() {
+    fn leaves_first_and_then_chunks() {
         let (mut r, naming, demander) = posted();
         let posted = r.svm.slot();
-        assert_eq!(
-            Times::new(posted + WINDOW, WINDOW),
-            Times {
-                demand_end: posted + DEMANDS,
-                answer_end: posted + ANSWERS
-            }
-        );
-        r.svm.warp(DEMANDS - 1);
-        r.demanded(&demander, 0, &naming, naming.chunks());
-        r.svm.warp(1);
+        let leaves = Pieces {
+            of: Blob::Parameters,
+            first: 0,
+            count: 2,
+        };
+        let chunks = naming.chunks();
         let named = naming.named(Naming::DEPLOY);
-        refused(
-            r.open_demand(&demander, 1, &naming.header(), naming.chunks(), &named),
-            E::DemandTooLate,
-        );
+        for (id, pieces, demands, answers) in [
+            (0, leaves, LEAF_DEMANDS, LEAF_ANSWERS),
+            (2, chunks, DEMANDS, ANSWERS),
+        ] {
+            let (demand_end, answer_end) = (posted + demands, posted + answers);
+            assert_eq!(
+                Times::new(pieces.of, posted + WINDOW, WINDOW),
+                Times {
+                    demand_end,
+                    answer_end
+                }
+            );
+            r.svm.warp(demand_end - 1 - r.svm.slot());
+            let demand = r.demanded(&demander, id, &naming, pieces);
+            assert_eq!(class(&r, &demand), DemandClass::Open(answer_end));
+            r.svm.warp(1);
+            refused(
+                r.open_demand(&demander, id + 1, &naming.header(), pieces, &named),
+                E::DemandTooLate,
+            );
+        }
+        // The leaves are due before the chunks.
+        let leaves = r.demand_address(&demander.pubkey(), 0);
+        assert_eq!(class(&r, &leaves), DemandClass::Expired);
+    }
+
+    /// A program that is shown in the last slot in which it may be is not shown too late to ask for its parameters.
+    #[test]
+    fn of_what_an_answer_has_shown() {
+        let (mut r, naming, demander) = posted();
+        let sequencer = r.sequencer.insecure_clone();
+        let leaf = Pieces {
+            of: Blob::Parameters,
+            first: 0,
+            count: 1,
+        };
+        let demand = r.demanded(&demander, 0, &naming, leaf);
+        r.svm.warp(LEAF_ANSWERS - 1);
+        accepted(r.answer(&sequencer, &demand, 0, &naming.parameter_type(0)));
+        r.svm.warp(DEMANDS - LEAF_ANSWERS);
+        let chunks = r.demanded(&demander, 1, &naming, naming.chunks());
+        r.svm.warp(ANSWERS - DEMANDS + 1);
+        accepted(r.time_out_demand(&chunks));
+        assert_eq!(r.chain_account().tip_number, 0);
     }
 
     #[test]
@@ -354,7 +393,7 @@ mod answer {
     }
 
     #[test]
-    fn in_the_second_third_of_the_window() {
+    fn in_time() {
         let (mut r, naming, _, demand) = demanded();
         let key = r.sequencer.insecure_clone();
         r.svm.warp(ANSWERS - 1);

@@ -7,8 +7,11 @@
 //! Whoever has all pieces and another root than the batch names demands the last piece of each list: its path
 //! shows every place past the list's end, and an answer has nothing there.
 //!
-//! Demands are made in the first third of the batch's window and answered to the end of the second, so
-//! that a third is left to run the model and to dispute what others say that it does.
+//! How many chunks there are of a parameter, only the program says. So leaves are demanded first, in the first sixth of
+//! the batch's window, and answered to the end of the second; who has read them demands chunks, to the end of the third
+//! sixth, which are answered to the end of the fourth. A third is left to run the model and to dispute what others
+//! say that it does. If all were demanded in the same time, a program that is shown in the last slot for answers would
+//! come too late for anybody to ask for its parameters.
 
 use crate::Hash;
 use crate::stage::apart;
@@ -50,7 +53,7 @@ pub const fn bond(dispute_bond: u64, fee: u64, pieces: u8) -> u64 {
     }
 }
 
-/// Until when something may be done about a batch's blobs, in L1 slots.
+/// Until when something may be done about a blob that a batch names, in L1 slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
     /// The first slot in which nothing may be demanded any more.
@@ -60,13 +63,23 @@ pub struct Times {
 }
 
 impl Times {
-    /// Those of a batch whose window, of so many slots, ends before slot `window_end`.
-    pub const fn new(window_end: u64, window: u64) -> Self {
-        let third = window / 3;
+    /// The shortest window in which anything can be demanded.
+    pub const MIN_WINDOW: u64 = 6;
+
+    /// Those of a blob, named in a batch whose window, of so many slots, ends before slot `window_end`.
+    pub const fn new(of: Blob, window_end: u64, window: u64) -> Self {
+        let sixth = window / 6;
+        let end = if of.is_chunks() { 3 * sixth } else { sixth };
+        // None is more than the window.
         Self {
-            demand_end: window_end.saturating_sub(window - third),
-            answer_end: window_end.saturating_sub(third),
+            demand_end: window_end.saturating_sub(window - end),
+            answer_end: window_end.saturating_sub(window - end - sixth),
         }
+    }
+
+    /// The first slot in which nothing may be answered any more about any blob.
+    pub const fn all_answered(window_end: u64, window: u64) -> u64 {
+        Self::new(Blob::Chunks { parameter: 0 }, window_end, window).answer_end
     }
 }
 
@@ -86,6 +99,13 @@ pub enum Blob {
         /// Its index.
         parameter: u32,
     },
+}
+
+impl Blob {
+    /// Whether its pieces are chunks, of which there are as many as the program's leaves say.
+    pub const fn is_chunks(self) -> bool {
+        matches!(self, Self::Chunks { .. })
+    }
 }
 
 /// What is demanded: consecutive pieces of a blob.

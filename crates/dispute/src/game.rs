@@ -19,6 +19,7 @@ pub use crate::stage::{Class, Leaf, Reason, Run, Stage, States, Value, Verdict};
 use crate::{Hash, Key, Side};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use assay_ledger::ProgramHeader;
 use assay_ledger::header::{Header, Params, genesis_hash};
 use assay_ledger::state::StateComponents;
 use assay_tensor::commit::{self, OperatorLeaf, list_root_of, tensor_root_of};
@@ -82,7 +83,7 @@ impl Dispute {
         }
         let header = 32 + 2 + 1 + 1 + 8 + 32 + 32 + (4 * 40 + 8) + 32 + 4 + 32 + 4 + 66;
         let leaf = descent(MAX_DEPTH) + (1 + 8 + 4 * 32);
-        let run = leaf + (4 * 4 + 3 * 8 + 4 * 32) + 32 + descent(OPERATORS_DEPTH);
+        let run = leaf + ProgramHeader::SIZE + 32 + descent(OPERATORS_DEPTH);
         let value = run + (4 + MAX_LEAF) + descent(CHUNKS_DEPTH);
         let revealed = 32 << MAX_LEVELS;
         header + 32 + 24 + 4 + 1 + value + revealed

@@ -10,7 +10,7 @@ use assay_tensor::header::ProgramHeader;
 use assay_tensor::leaves::{List, MAX_LEAF, OperatorLeaf, OutputLeaf, TypeLeaf};
 use assay_tensor::merkle;
 use assay_tensor::op::{Epilogue, Op};
-use assay_tensor::program::{Node, Operand, Output, Program};
+use assay_tensor::program::{MAX_BYTES, Node, Operand, Output, Program};
 use assay_tensor::random;
 use assay_tensor::types::{DType, TensorType};
 use proptest::prelude::*;
@@ -128,7 +128,7 @@ fn change_field(
         List::Operators => {
             let mut leaf = OperatorLeaf::decode(bytes).unwrap();
             let at = rng.random_range(0..leaf.operands.len());
-            let what = match rng.random_range(0..7) {
+            let what = match rng.random_range(0..8) {
                 0 => {
                     leaf.op = [
                         Op::Lookup,
@@ -158,7 +158,11 @@ fn change_field(
                     leaf.running_units = random_number(rng, leaf.running_units);
                     "running units"
                 }
-                5 if leaf.operands.len() > 1 => {
+                5 => {
+                    leaf.running_bytes = random_number(rng, leaf.running_bytes);
+                    "values' running bytes"
+                }
+                6 if leaf.operands.len() > 1 => {
                     leaf.operands.remove(at);
                     "operand gone"
                 }
@@ -220,7 +224,7 @@ fn mutate(rng: &mut ChaCha8Rng, header: &mut ProgramHeader, leaves: &mut Leaves)
     let list = *lists.collect::<Vec<_>>().choose(rng).unwrap();
     let all = list_mut(leaves, list);
     let at = rng.random_range(0..all.len());
-    match rng.random_range(0..16) {
+    match rng.random_range(0..18) {
         0 => {
             all.remove(at);
             "leaf gone"
@@ -257,6 +261,14 @@ fn mutate(rng: &mut ChaCha8Rng, header: &mut ProgramHeader, leaves: &mut Leaves)
             "input bytes"
         }
         8 => {
+            header.parameter_bytes = random_number(rng, header.parameter_bytes);
+            "parameter bytes"
+        }
+        9 => {
+            header.value_bytes = random_number(rng, header.value_bytes);
+            "value bytes"
+        }
+        10 => {
             header.output_bytes = random_number(rng, header.output_bytes);
             "output bytes"
         }
@@ -310,6 +322,9 @@ fn every_flaw_has_a_proof_and_nothing_else_does() {
     println!("flawed and sound: {counts:?}, longest proof {longest}");
     for what in [
         "running bytes",
+        "values' running bytes",
+        "parameter bytes",
+        "value bytes",
         "operand type",
         "result",
         "units",
@@ -388,6 +403,7 @@ fn counts_over_their_limits_are_flaws() {
     assert_eq!(change(|h| h.operators = 65_537), Ok(true));
     assert_eq!(change(|h| h.outputs = 257), Ok(true));
     assert_eq!(change(|h| h.operators = 0), Ok(true));
+    assert_eq!(change(|h| h.value_bytes = MAX_BYTES), Ok(true));
     assert_eq!(change(|h| h.outputs = 0), Ok(true));
     // An empty list has the empty root and no bytes.
     assert_eq!(change(|h| h.inputs = 0), Ok(true));

@@ -71,6 +71,8 @@ fn prepare(users: &[Keypair], env: &Env) -> FullState {
         outputs: 1,
         units: 100_000,
         input_bytes: PIXELS as u64,
+        parameter_bytes: 400,
+        value_bytes: 900,
         output_bytes: 40,
         operators_root: [1; 32],
         parameters_root: [2; 32],

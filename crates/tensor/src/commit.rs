@@ -152,6 +152,7 @@ impl CheckedProgram {
             operands: node.operands.iter().map(typed).collect(),
             result: *self.value_types().get(index)?,
             running_units: *self.running_units().get(index)?,
+            running_bytes: *self.running_bytes().get(index)?,
         })
     }
 
@@ -205,6 +206,8 @@ impl CheckedProgram {
             outputs: program.outputs.len() as u32,
             units: self.units(),
             input_bytes: self.input_bytes(),
+            parameter_bytes: self.parameter_bytes(),
+            value_bytes: self.value_bytes(),
             output_bytes: self.output_bytes(),
             operators_root: root(List::Operators),
             parameters_root: root(List::Parameters),

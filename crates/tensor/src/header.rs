@@ -3,10 +3,10 @@
 use crate::hash::{Hash, hashv};
 use crate::leaves::List;
 use crate::merkle;
-use crate::program::{MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, MAX_PARAMETERS};
+use crate::program::{MAX_BYTES, MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, MAX_PARAMETERS};
 use borsh::{BorshDeserialize, BorshSerialize};
 
-const TAG: &[u8] = b"assay:program:1";
+const TAG: &[u8] = b"assay:program:2";
 
 /// What a program's root commits to. Fixed size: [`ProgramHeader::SIZE`] bytes in borsh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -23,6 +23,10 @@ pub struct ProgramHeader {
     pub units: u64,
     /// Bytes of one run's inputs, all together.
     pub input_bytes: u64,
+    /// Bytes of the parameters, all together.
+    pub parameter_bytes: u64,
+    /// Bytes of one run's values, those of all operators together.
+    pub value_bytes: u64,
     /// Bytes of one run's outputs, all together.
     pub output_bytes: u64,
     /// Merkle root over the operators' leaves ([`crate::leaves::OperatorLeaf`]).
@@ -37,7 +41,7 @@ pub struct ProgramHeader {
 
 impl ProgramHeader {
     /// Bytes of the borsh encoding.
-    pub const SIZE: usize = 4 * 4 + 3 * 8 + 4 * 32;
+    pub const SIZE: usize = 4 * 4 + 5 * 8 + 4 * 32;
 
     /// The number of leaves of one of the lists.
     pub fn count(&self, list: List) -> u32 {
@@ -59,8 +63,14 @@ impl ProgramHeader {
         }
     }
 
+    /// Bytes of one run's inputs, parameters and values together, or as many as can be said.
+    pub fn bytes(&self) -> u64 {
+        let rest = self.parameter_bytes.saturating_add(self.value_bytes);
+        self.input_bytes.saturating_add(rest)
+    }
+
     /// Whether the header alone shows that no program which passes its check has it: a count out of
-    /// bounds, a sum that is too small for its count, or an empty list with a root or a sum.
+    /// bounds, a sum that is too large, or too small for its count, or an empty list with a root or a sum.
     pub fn is_flawed(&self) -> bool {
         let limits = [
             (self.inputs, MAX_INPUTS),
@@ -72,12 +82,16 @@ impl ProgramHeader {
             // An output is the value of an operator, and there is one.
             || self.operators == 0
             || self.outputs == 0
-            // Each operator takes a unit, each input and output a byte.
+            || self.bytes() > MAX_BYTES
+            // Each operator takes a unit, and what there is of anything a byte.
             || self.units < u64::from(self.operators)
+            || self.value_bytes < u64::from(self.operators)
             || self.input_bytes < u64::from(self.inputs)
+            || self.parameter_bytes < u64::from(self.parameters)
             || self.output_bytes < u64::from(self.outputs)
             || self.inputs == 0 && (self.inputs_root, self.input_bytes) != (merkle::EMPTY_LEAF, 0)
-            || self.parameters == 0 && self.parameters_root != merkle::EMPTY_LEAF
+            || self.parameters == 0
+                && (self.parameters_root, self.parameter_bytes) != (merkle::EMPTY_LEAF, 0)
     }
 
     /// The program's root: SHA-256 of the tag and the fields in order, integers little-endian.
@@ -90,6 +104,8 @@ impl ProgramHeader {
             &self.outputs.to_le_bytes(),
             &self.units.to_le_bytes(),
             &self.input_bytes.to_le_bytes(),
+            &self.parameter_bytes.to_le_bytes(),
+            &self.value_bytes.to_le_bytes(),
             &self.output_bytes.to_le_bytes(),
             &self.operators_root,
             &self.parameters_root,

@@ -12,7 +12,7 @@ use crate::types::TensorType;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-const OPERATOR_TAG: &[u8] = b"assay:operator:1";
+const OPERATOR_TAG: &[u8] = b"assay:operator:2";
 const TYPE_TAG: &[u8] = b"assay:type:1";
 const OUTPUT_TAG: &[u8] = b"assay:output:1";
 
@@ -63,11 +63,13 @@ pub struct OperatorLeaf {
     pub result: TensorType,
     /// Work units of the operators up to and including this one.
     pub running_units: u64,
+    /// Bytes of the values up to and including this one's.
+    pub running_bytes: u64,
 }
 
 impl OperatorLeaf {
     /// The leaf's bytes: the operator, the number of operands, each operand and its type, the
-    /// result's type (all as [`crate::codec`] says), the running cost as a little-endian `u64`.
+    /// result's type (all as [`crate::codec`] says), the two sums as little-endian `u64`.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::default();
         w.op(&self.op);
@@ -78,6 +80,7 @@ impl OperatorLeaf {
         }
         w.ty(&self.result);
         w.u64(self.running_units);
+        w.u64(self.running_bytes);
         w.0
     }
 
@@ -95,6 +98,7 @@ impl OperatorLeaf {
             operands,
             result: r.ty()?,
             running_units: r.u64()?,
+            running_bytes: r.u64()?,
         };
         r.end()?;
         Ok(leaf)

@@ -16,6 +16,9 @@ pub const MAX_NODES: usize = 1 << 16;
 pub const MAX_OUTPUTS: usize = 256;
 /// The longest name of an output, in bytes.
 pub const MAX_NAME: usize = 64;
+/// Bytes of a program's inputs, parameters and values together, at most: 8 GiB. Who checks a rollup has to be able to
+/// do any run again, so that it has to be known beforehand how much memory that may take.
+pub const MAX_BYTES: u64 = 8 << 30;
 
 /// What an operator reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,13 +110,17 @@ pub enum ProgramError {
         /// The limit.
         limit: usize,
     },
-    /// The work units of one run do not fit 64 bits.
-    #[error("operator {index} ({kind}) brings the program's cost over 64 bits")]
-    Units {
-        /// Index of the operator.
+    /// Inputs, parameters and values are more than [`MAX_BYTES`] together.
+    #[error(
+        "operator {index} ({kind}) brings inputs, parameters and values to {bytes} bytes, more than 8 GiB"
+    )]
+    Bytes {
+        /// Index of the first operator with which they are.
         index: u32,
         /// Its kind.
         kind: &'static str,
+        /// The bytes up to and including its value.
+        bytes: u64,
     },
 }
 
@@ -125,6 +132,8 @@ pub struct CheckedProgram {
     value_types: Vec<TensorType>,
     /// Work units of the operators up to and including each.
     running_units: Vec<u64>,
+    /// Bytes of the values up to and including each.
+    running_bytes: Vec<u64>,
 }
 
 impl Program {
@@ -142,7 +151,9 @@ impl Program {
         }
         let mut value_types = Vec::with_capacity(self.nodes.len());
         let mut running_units = Vec::with_capacity(self.nodes.len());
-        let mut units = 0u64;
+        let mut running_bytes = Vec::with_capacity(self.nodes.len());
+        let read_bytes = bytes(&self.inputs) + bytes(&self.parameters);
+        let (mut units, mut value_bytes) = (0u64, 0u64);
         for (index, node) in (0u32..).zip(&self.nodes) {
             let kind = node.op.kind();
             let types = node
@@ -162,11 +173,17 @@ impl Program {
                 kind,
                 error,
             })?;
-            units = units
-                .checked_add(checked.units)
-                .ok_or(ProgramError::Units { index, kind })?;
+            // At most 2^33 bytes so far, and as many more.
+            value_bytes += checked.result.bytes();
+            let bytes = read_bytes + value_bytes;
+            if bytes > MAX_BYTES {
+                return Err(ProgramError::Bytes { index, kind, bytes });
+            }
+            // At most 2^17 units and one for each byte.
+            units += checked.units;
             value_types.push(checked.result);
             running_units.push(units);
+            running_bytes.push(value_bytes);
         }
         if self.outputs.is_empty() {
             return Err(ProgramError::NoOutputs);
@@ -190,6 +207,7 @@ impl Program {
             program: self,
             value_types,
             running_units,
+            running_bytes,
         })
     }
 
@@ -238,6 +256,11 @@ impl CheckedProgram {
         &self.running_units
     }
 
+    /// The bytes of the values up to and including each.
+    pub fn running_bytes(&self) -> &[u64] {
+        &self.running_bytes
+    }
+
     /// Work units of one run: those of all operators ([`crate::check::Checked::units`]).
     pub fn units(&self) -> u64 {
         self.running_units.last().copied().unwrap_or(0)
@@ -256,6 +279,17 @@ impl CheckedProgram {
     /// Bytes of all parameters together: of the parameters blob.
     pub fn parameter_bytes(&self) -> u64 {
         bytes(&self.program.parameters)
+    }
+
+    /// Bytes of all values of one run together.
+    pub fn value_bytes(&self) -> u64 {
+        self.running_bytes.last().copied().unwrap_or(0)
+    }
+
+    /// Bytes of the inputs, the parameters and all values of one run together: at most [`MAX_BYTES`]. What a run needs
+    /// that keeps them all; executors take less, as values share places.
+    pub fn bytes(&self) -> u64 {
+        self.input_bytes() + self.parameter_bytes() + self.value_bytes()
     }
 
     /// Each input's bytes, from all of them one after the other; `None` if `bytes` are not as

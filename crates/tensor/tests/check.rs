@@ -2,10 +2,10 @@
 
 mod common;
 
-use assay_tensor::check::{CheckError, MAX_READ_CHUNKS, check, chunks};
+use assay_tensor::check::{CheckError, MAX_INNER, MAX_READ_CHUNKS, check, chunks};
 use assay_tensor::commit::CHUNK;
 use assay_tensor::op::{Epilogue, Op, OutputRange, Requant, Window};
-use assay_tensor::program::{Node, Operand, Output, Program, ProgramError};
+use assay_tensor::program::{MAX_BYTES, Node, Operand, Output, Program, ProgramError};
 use assay_tensor::types::{DType, Shape, TensorType};
 
 fn i8(dims: &[u32]) -> TensorType {
@@ -604,26 +604,43 @@ fn a_program_error_names_the_operator() {
     );
 }
 
+/// So much memory, and no more, does everybody need who does a run again.
 #[test]
-fn the_cost_of_a_program_cannot_wrap() {
-    // Each costs 2^31 * 2^15 + 2^31 units: 2^18 of them would be over 64 bits, but 2^16 are
-    // the most there can be, and fit.
-    let inner = 32_764;
-    let heavy = Node {
-        op: Op::MatMul(Epilogue::Accumulate),
-        operands: vec![
-            Operand::Input(0),
-            Operand::Parameter(0),
-            Operand::Parameter(1),
-        ],
+fn a_program_takes_at_most_8_gib() {
+    let copy = |operand| Node {
+        op: Op::Reshape(Shape::new(&[1 << 31]).unwrap()),
+        operands: vec![operand],
     };
-    let program = Program {
-        inputs: vec![i8(&[1 << 16, inner])],
-        parameters: vec![i8(&[1 << 15, inner]), i32(&[1 << 15])],
-        nodes: vec![heavy; 1 << 16],
+    let sized = |input: u32, nodes: Vec<Node>| Program {
+        inputs: vec![i8(&[input])],
+        parameters: vec![i8(&[1 << 31]), i8(&[1 << 30])],
+        nodes,
         outputs: program().outputs,
     };
-    let checked = program.check().unwrap();
-    let each = (1u64 << 31) * (u64::from(inner) + 1);
-    assert_eq!(checked.units(), each << 16);
+    let two = || vec![copy(Operand::Parameter(0)), copy(Operand::Value(0))];
+    let most = sized(1 << 30, two()).check().unwrap();
+    let header = most.header();
+    assert_eq!((most.bytes(), header.bytes()), (MAX_BYTES, MAX_BYTES));
+    assert_eq!(header.parameter_bytes, 3 << 30);
+    assert_eq!(header.value_bytes, 4 << 30);
+    assert_eq!(most.running_bytes(), [2 << 30, 4 << 30]);
+    assert!(!header.is_flawed());
+
+    let refused = |program: Program| program.check().unwrap_err().to_string();
+    assert_eq!(
+        refused(sized((1 << 30) + 1, two())),
+        "operator 1 (Reshape) brings inputs, parameters and values to 8589934593 bytes, more than 8 GiB"
+    );
+    let mut three = two();
+    three.push(copy(Operand::Value(1)));
+    assert_eq!(
+        refused(sized(1 << 30, three)),
+        "operator 2 (Reshape) brings inputs, parameters and values to 10737418240 bytes, more than 8 GiB"
+    );
+}
+
+/// The units of all that fits 8 GiB fit 64 bits.
+#[test]
+fn the_cost_of_a_program_cannot_wrap() {
+    assert!(MAX_BYTES.checked_mul(MAX_INNER + 1).is_some());
 }

@@ -67,6 +67,10 @@ pub struct ProgramHead {
     pub units: u64,
     /// Bytes of one run's inputs.
     pub input_bytes: u64,
+    /// Bytes of the parameters.
+    pub parameter_bytes: u64,
+    /// Bytes of one run's values.
+    pub value_bytes: u64,
     /// Bytes of one run's outputs.
     pub output_bytes: u64,
     /// Root over the operators' leaves.
@@ -291,6 +295,8 @@ impl From<ProgramHead> for ProgramHeader {
             outputs: head.outputs,
             units: head.units,
             input_bytes: head.input_bytes,
+            parameter_bytes: head.parameter_bytes,
+            value_bytes: head.value_bytes,
             output_bytes: head.output_bytes,
             operators_root: head.operators_root,
             parameters_root: head.parameters_root,
@@ -309,6 +315,8 @@ impl From<ProgramHeader> for ProgramHead {
             outputs: head.outputs,
             units: head.units,
             input_bytes: head.input_bytes,
+            parameter_bytes: head.parameter_bytes,
+            value_bytes: head.value_bytes,
             output_bytes: head.output_bytes,
             operators_root: head.operators_root,
             parameters_root: head.parameters_root,

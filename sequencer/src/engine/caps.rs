@@ -3,8 +3,7 @@
 use super::execute::NoRun;
 use crate::config::ModelLimits;
 use assay_ledger::state::Model;
-use assay_tensor::program::{CheckedProgram, Program};
-use assay_tensor::types::TensorType;
+use assay_tensor::program::CheckedProgram;
 
 /// Whether a run of `model` is within what its leaf in the ledger says of it.
 pub fn admits(limits: &ModelLimits, model: &Model) -> Result<(), NoRun> {
@@ -15,17 +14,7 @@ pub fn admits(limits: &ModelLimits, model: &Model) -> Result<(), NoRun> {
 
 /// The same for what only the program itself shows.
 pub fn admits_program(limits: &ModelLimits, program: &CheckedProgram) -> Result<(), NoRun> {
-    within("bytes of memory", memory(program), limits.memory)
-}
-
-/// Bytes that one run takes: parameters, inputs and the value of every operator. Executors use
-/// less, as values share places; by how much is theirs to decide.
-pub fn memory(program: &CheckedProgram) -> u64 {
-    let Program {
-        inputs, parameters, ..
-    } = program.program();
-    let all = inputs.iter().chain(parameters).chain(program.value_types());
-    all.map(TensorType::bytes).fold(0, u64::saturating_add)
+    within("bytes of memory", program.bytes(), limits.memory)
 }
 
 fn within(what: &'static str, need: u64, cap: u64) -> Result<(), NoRun> {

@@ -212,7 +212,7 @@ impl Models {
             // Before the parameters are read.
             let program = self.blobs.program(&key.0).map_err(NoRun::failed)?;
             caps::admits_program(&self.limits, &program)?;
-            self.make_room(caps::memory(&program));
+            self.make_room(program.bytes());
             let LoadedModel {
                 program,
                 parameters,
@@ -224,7 +224,7 @@ impl Models {
             self.prepared.insert(
                 *key,
                 Prepared {
-                    memory: caps::memory(&program),
+                    memory: program.bytes(),
                     program,
                     model,
                     used: 0,

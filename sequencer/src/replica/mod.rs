@@ -390,9 +390,9 @@ impl Replica {
             return Ok(Patience::Word);
         }
         let window = posted.header.params.window;
-        let times = Times::new(posted.slot.saturating_add(window), window);
+        let answered = Times::all_answered(posted.slot.saturating_add(window), window);
         // Until then demands for the models' bytes are answered.
-        let early = self.rpc.slot().await? < times.answer_end;
+        let early = self.rpc.slot().await? < answered;
         Ok(match disputes {
             true if !early => Patience::Dispute,
             _ => Patience::Word,

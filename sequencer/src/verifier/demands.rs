@@ -1,9 +1,8 @@
 //! Demands for what batches name of models and nobody gives.
 //!
-//! A batch is asked for it on L1 as long as that is permitted, in the first third of its window: half of that is
-//! left to whoever gives the bytes otherwise. At first one demand is made; once it is answered some more at a time,
-//! and towards the end of the third all that are left, answered or not, of parameters whose types nobody has shown
-//! the first chunks. What is not answered in time takes the batch down, and what is answered is read from L1 until
+//! A batch is asked for it on L1 as long as that is permitted, first for the program and then for parameters: half of
+//! that time is left to whoever gives the bytes otherwise. At first one demand is made; once it is answered some more
+//! at a time, and in the last quarter all that are left, answered or not. What is not answered in time takes the batch down, and what is answered is read from L1 until
 //! the model is whole.
 //!
 //! As of disputes, nothing is remembered that L1 does not: a demand's address follows from what it asks for, and
@@ -22,7 +21,7 @@ use assay_client::instructions::demands as make;
 use assay_client::sender::{Order, Sent};
 use assay_client::{accounts, pda};
 use assay_dispute::Side;
-use assay_dispute::demand::{MAX_PIECES, Pieces, Times, bond, fee};
+use assay_dispute::demand::{Blob, MAX_PIECES, Pieces, Times, bond, fee};
 use assay_ledger::Hash;
 use assay_tensor::hash::hashv;
 use settlement::state::demand::DemandClass;
@@ -49,7 +48,7 @@ pub struct Demands {
     busy: bool,
 }
 
-/// The times of a naming's batch.
+/// When something is demanded of a naming's batch.
 struct Due {
     /// From when on something is demanded, and from when on all of it.
     from: u64,
@@ -59,15 +58,19 @@ struct Due {
 }
 
 impl Due {
-    fn of(naming: &Naming, slot: &BatchSlot) -> Self {
+    fn of(blob: Blob, naming: &Naming, slot: &BatchSlot) -> Self {
         let window = naming.header.params.window;
-        let end = Times::new(slot.window_end, window).demand_end;
-        let third = window / 3;
+        let end = Times::new(blob, slot.window_end, window).demand_end;
+        let time = end.saturating_sub(slot.window_end.saturating_sub(window));
         Self {
-            from: end.saturating_sub(third - third / 2),
-            late: end.saturating_sub(third / 4),
+            from: end.saturating_sub(time - time / 2),
+            late: end.saturating_sub(time / 4),
             end,
         }
+    }
+
+    fn is_now(&self, now: u64) -> bool {
+        (self.from..self.end).contains(&now)
     }
 }
 
@@ -225,44 +228,46 @@ impl Demands {
         let Some(slot) = chain.live(naming.header.number, &hash) else {
             return Ok(false);
         };
-        let due = Due::of(naming, slot);
-        if now < due.from || now >= due.end || self.is_settled(&naming.model) {
+        if self.is_settled(&naming.model) {
             return Ok(false);
         }
         let mine = found
             .iter()
             .filter(|found| of(&found.demand) == naming.model);
         let mine: Vec<&Found> = mine.filter(|found| found.is_live(chain)).collect();
-        let most = if now >= due.late {
-            usize::MAX
-        } else if mine.iter().any(|found| found.answered() != 0) {
-            TOGETHER
-        } else {
-            1
+        let together = match mine.iter().any(|found| found.answered() != 0) {
+            true => TOGETHER,
+            false => 1,
         };
-        let open = mine.iter().filter(|found| !found.demand.over).count();
+        let mut open = mine.iter().filter(|found| !found.demand.over).count();
         let asked = |pieces: &Pieces| {
             mine.iter()
                 .any(|f| Pieces::from(f.demand.pieces) == *pieces)
         };
-        let missing = self.missing(naming, now >= due.late).into_iter();
-        let missing = missing.filter(|pieces| !asked(pieces));
+        let mut others = slot.disputes..;
         let mut any = false;
-        for (others, pieces) in (slot.disputes..).zip(missing.take(most.saturating_sub(open))) {
-            any |= self.open(naming, pieces, others).await?;
+        for pieces in self.missing(naming) {
+            let due = Due::of(pieces.of, naming, slot);
+            let room = now >= due.late || open < together;
+            if due.is_now(now) && room && !asked(&pieces) {
+                any |= self
+                    .open(naming, pieces, others.next().unwrap_or(u32::MAX))
+                    .await?;
+                open += 1;
+            }
         }
         Ok(any)
     }
 
     /// What is missing of a model, in parts that a demand can ask for.
-    fn missing(&self, naming: &Naming, late: bool) -> Vec<Pieces> {
+    fn missing(&self, naming: &Naming) -> Vec<Pieces> {
         let empty = Collected::default();
         let collected = self.pieces.get(&naming.model).unwrap_or(&empty);
         let Some(header) = naming.program() else {
             return Vec::new();
         };
         let known = self.blobs.program(&naming.model.0).ok();
-        collected.missing(&header, known.as_ref(), late)
+        collected.missing(&header, known.as_ref())
     }
 
     /// Opens a demand.
@@ -354,8 +359,9 @@ fn due(namings: &[Arc<Naming>], chain: &Chain, now: u64) -> bool {
     namings.iter().any(|naming| {
         let slot = chain.live(naming.header.number, &naming.header.hash());
         slot.is_some_and(|slot| {
-            let due = Due::of(naming, slot);
-            (due.from..due.end).contains(&now)
+            let blobs = [Blob::Operators, Blob::Chunks { parameter: 0 }];
+            let mut due = blobs.iter().map(|blob| Due::of(*blob, naming, slot));
+            due.any(|due| due.is_now(now))
         })
     })
 }

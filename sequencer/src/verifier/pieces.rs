@@ -10,9 +10,6 @@ use assay_tensor::types::TensorType;
 use solana_signature::Signature;
 use std::collections::{BTreeMap, HashSet};
 
-/// Parameters of which the first chunks are demanded when their types are not known in time, at most.
-const BLIND: u32 = 64;
-
 /// What of a model was read from L1.
 #[derive(Debug, Default)]
 pub struct Collected {
@@ -61,14 +58,8 @@ impl Collected {
     }
 
     /// What is missing of the model of this program, in parts that a demand can ask for; `known` is the program, if it
-    /// is. When it is `late`, also parts of parameters whose types nobody has shown: an answer would come when
-    /// nothing can be demanded any more.
-    pub fn missing(
-        &self,
-        header: &ProgramHeader,
-        known: Option<&CheckedProgram>,
-        late: bool,
-    ) -> Vec<Pieces> {
+    /// is. Of parameters nothing, as long as nobody has shown their types.
+    pub fn missing(&self, header: &ProgramHeader, known: Option<&CheckedProgram>) -> Vec<Pieces> {
         let types = match known {
             Some(program) => Some(program.program().parameters.clone()),
             None => self.types(header),
@@ -76,20 +67,15 @@ impl Collected {
         let lists: &[_] = match known {
             Some(_) => &[],
             None => &[
-                (Blob::Operators, List::Operators),
                 (Blob::Parameters, List::Parameters),
+                (Blob::Operators, List::Operators),
                 (Blob::Inputs, List::Inputs),
                 (Blob::Outputs, List::Outputs),
             ],
         };
         let lists = lists.iter();
         let lists = lists.map(|(blob, list)| (*blob, u64::from(header.count(*list))));
-        let chunks: Vec<u64> = match types {
-            Some(types) => types.iter().map(chunks).collect(),
-            None if late => vec![MAX_PIECES.into(); header.parameters.min(BLIND) as usize],
-            None => Vec::new(),
-        };
-        let chunks = (0u32..).zip(chunks);
+        let chunks = (0u32..).zip(types.iter().flatten().map(chunks));
         let chunks = chunks.map(|(parameter, count)| (Blob::Chunks { parameter }, count));
         let parts = lists.chain(chunks).flat_map(|(of, count)| {
             let firsts = (0..count).step_by(usize::from(MAX_PIECES));
@@ -161,17 +147,12 @@ mod tests {
         let mut collected = Collected::default();
         let count = |list: List| header.count(list) as u8;
         let lists = [
-            pieces(Blob::Operators, 0, count(List::Operators)),
             pieces(Blob::Parameters, 0, count(List::Parameters)),
+            pieces(Blob::Operators, 0, count(List::Operators)),
             pieces(Blob::Inputs, 0, count(List::Inputs)),
             pieces(Blob::Outputs, 0, count(List::Outputs)),
         ];
-        assert_eq!(collected.missing(&header, None, false), lists);
-        // Of parameters that nobody has shown the types of, the beginning is asked for before it is too late.
-        let late = collected.missing(&header, None, true);
-        let blind = (0..header.parameters).map(|p| pieces(Blob::Chunks { parameter: p }, 0, 64));
-        assert_eq!(late[..4], lists);
-        assert_eq!(late[4..], blind.collect::<Vec<_>>());
+        assert_eq!(collected.missing(&header, None), lists);
 
         let give = |collected: &mut Collected, of: Blob, list: List| {
             for (index, bytes) in (0u64..).zip(leaves.list(list)) {
@@ -189,11 +170,10 @@ mod tests {
             })
         });
         let sized: Vec<Pieces> = sized.collect();
-        let missing = collected.missing(&header, None, false);
-        assert_eq!(missing[..3], [lists[0], lists[2], lists[3]]);
+        let missing = collected.missing(&header, None);
+        assert_eq!(missing[..3], lists[1..]);
         assert_eq!(missing[3..], sized);
-        assert_eq!(collected.missing(&header, None, true), missing);
-        assert_eq!(collected.missing(&header, Some(&program), false), sized);
+        assert_eq!(collected.missing(&header, Some(&program)), sized);
 
         assert_eq!(collected.leaves(&header), None);
         give(&mut collected, Blob::Operators, List::Operators);
@@ -220,6 +200,6 @@ mod tests {
         }
         let whole = collected.parameters(types.iter().map(chunks));
         assert_eq!(whole, Some(to_blob(&parameters)));
-        assert_eq!(collected.missing(&header, Some(&program), true), []);
+        assert_eq!(collected.missing(&header, Some(&program)), []);
     }
 }

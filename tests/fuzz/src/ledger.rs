@@ -201,6 +201,8 @@ pub mod request {
                     outputs: 1,
                     units: 1,
                     input_bytes: 1,
+                    parameter_bytes: 1,
+                    value_bytes: 1,
                     output_bytes: 1,
                     operators_root: [1; 32],
                     parameters_root: [2; 32],

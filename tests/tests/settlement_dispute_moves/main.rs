@@ -213,6 +213,8 @@ fn the_program_s_arguments_are_the_game_s() {
         outputs: 4,
         units: 5,
         input_bytes: 6,
+        parameter_bytes: 16,
+        value_bytes: 17,
         output_bytes: 7,
         operators_root: [8; 32],
         parameters_root: [9; 32],

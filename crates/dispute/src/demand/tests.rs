@@ -212,19 +212,47 @@ fn chunk(parameter: u32, index: u64) -> Answer {
 }
 
 #[test]
-fn a_third_each_to_demand_to_answer_and_to_dispute() {
-    let times = |end, window| {
+fn a_sixth_each_to_demand_and_to_answer_leaves_then_chunks() {
+    let times = |of, end, window| {
         let Times {
             demand_end,
             answer_end,
-        } = Times::new(end, window);
+        } = Times::new(of, end, window);
         (demand_end, answer_end)
     };
-    assert_eq!(times(1_090, 90), (1_030, 1_060));
-    // What does not divide is for the answers.
-    assert_eq!(times(1_100, 100), (1_033, 1_067));
-    assert_eq!(times(1_002, 2), (1_000, 1_002));
-    assert_eq!(times(5, u64::MAX), (0, 0));
+    let chunks = Blob::Chunks { parameter: 3 };
+    for leaves in [
+        Blob::Inputs,
+        Blob::Parameters,
+        Blob::Operators,
+        Blob::Outputs,
+    ] {
+        assert_eq!(times(leaves, 1_090, 90), (1_015, 1_030));
+        // What does not divide is for disputes.
+        assert_eq!(times(leaves, 1_100, 100), (1_016, 1_032));
+        assert_eq!(times(leaves, 1_006, Times::MIN_WINDOW), (1_001, 1_002));
+        assert_eq!(times(leaves, 1_005, 5), (1_000, 1_000));
+        assert_eq!(times(leaves, 5, u64::MAX), (0, 0));
+    }
+    assert_eq!(times(chunks, 1_090, 90), (1_045, 1_060));
+    assert_eq!(times(chunks, 1_100, 100), (1_048, 1_064));
+    assert_eq!(times(chunks, 1_006, Times::MIN_WINDOW), (1_003, 1_004));
+    assert_eq!(Times::all_answered(1_100, 100), 1_064);
+    let most = u64::MAX;
+    assert_eq!(times(chunks, most, most), (most / 6 * 3, most / 6 * 4));
+}
+
+/// Whoever reads the leaves in the last slot in which they may be shown has time to ask for the parameters.
+#[test]
+fn what_is_shown_last_is_not_shown_too_late() {
+    for window in Times::MIN_WINDOW..1_000 {
+        let end = 5_000 + window;
+        let leaves = Times::new(Blob::Parameters, end, window);
+        let chunks = Times::new(Blob::Chunks { parameter: 0 }, end, window);
+        let sixth = window / 6;
+        assert_eq!(leaves.answer_end + sixth, chunks.demand_end, "{window}");
+        assert!(chunks.answer_end + window / 3 <= end, "{window}");
+    }
 }
 
 #[test]

@@ -107,15 +107,9 @@ fn is_flawed(header: &ProgramHeader, placed: &Placed) -> bool {
     let Some((own, running)) = sums(leaf) else {
         return true;
     };
-    let sum = match placed.list {
-        List::Inputs => Some(header.input_bytes),
-        List::Operators => Some(header.units),
-        List::Outputs => Some(header.output_bytes),
-        List::Parameters => None,
-    };
     let last = header.count(placed.list).checked_sub(1);
     (placed.index == 0 && own != running)
-        || (last == Some(placed.index) && sum.is_some_and(|sum| sum != running))
+        || (last == Some(placed.index) && running != Sums::of(header, placed.list))
         || match leaf {
             Leaf::Type(_) => false,
             Leaf::Operator(leaf) => leaf.operands.iter().any(|(operand, _)| match *operand {
@@ -129,16 +123,54 @@ fn is_flawed(header: &ProgramHeader, placed: &Placed) -> bool {
         }
 }
 
-/// What a leaf adds to its list's sum, and the sum up to and including it as it says; `None` if it is an
+/// What is summed over a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Sums {
+    /// Bytes of the inputs, parameters, operators' values or outputs.
+    bytes: u64,
+    /// Work units; only operators take any.
+    units: u64,
+}
+
+impl Sums {
+    /// Over a whole list.
+    fn of(header: &ProgramHeader, list: List) -> Self {
+        let (bytes, units) = match list {
+            List::Inputs => (header.input_bytes, 0),
+            List::Parameters => (header.parameter_bytes, 0),
+            List::Operators => (header.value_bytes, header.units),
+            List::Outputs => (header.output_bytes, 0),
+        };
+        Self { bytes, units }
+    }
+
+    fn checked_add(self, other: Self) -> Option<Self> {
+        Some(Self {
+            bytes: self.bytes.checked_add(other.bytes)?,
+            units: self.units.checked_add(other.units)?,
+        })
+    }
+}
+
+/// What a leaf adds to its list's sums, and the sums up to and including it as it says; `None` if it is an
 /// operator's that fails its check or says another result.
-fn sums(leaf: &Leaf) -> Option<(u64, u64)> {
+fn sums(leaf: &Leaf) -> Option<(Sums, Sums)> {
+    let bytes = |bytes| Sums { bytes, units: 0 };
     match leaf {
-        Leaf::Type(leaf) => Some((leaf.ty.bytes(), leaf.running_bytes)),
-        Leaf::Output(leaf) => Some((leaf.ty.bytes(), leaf.running_bytes)),
+        Leaf::Type(leaf) => Some((bytes(leaf.ty.bytes()), bytes(leaf.running_bytes))),
+        Leaf::Output(leaf) => Some((bytes(leaf.ty.bytes()), bytes(leaf.running_bytes))),
         Leaf::Operator(leaf) => {
             let types = leaf.operands.iter().map(|(_, ty)| *ty).collect::<Vec<_>>();
             let checked = check(&leaf.op, &types).ok()?;
-            (checked.result == leaf.result).then_some((checked.units, leaf.running_units))
+            let own = Sums {
+                bytes: checked.result.bytes(),
+                units: checked.units,
+            };
+            let running = Sums {
+                bytes: leaf.running_bytes,
+                units: leaf.running_units,
+            };
+            (checked.result == leaf.result).then_some((own, running))
         }
     }
 }

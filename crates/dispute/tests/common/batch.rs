@@ -96,6 +96,8 @@ fn program(units: u64, input_bytes: u64) -> ProgramHeader {
         outputs: 1,
         units,
         input_bytes,
+        parameter_bytes: 400,
+        value_bytes: 900,
         output_bytes: 40,
         operators_root: [11; 32],
         parameters_root: [12; 32],

@@ -25,7 +25,7 @@ use assay_ledger::transition::{
 use assay_ledger::{Key, ProgramHeader, SOL};
 use assay_tensor::commit::{input_root, parameters_root};
 use assay_tensor::merkle::EMPTY_LEAF;
-use assay_tensor::program::{MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, MAX_PARAMETERS};
+use assay_tensor::program::{MAX_BYTES, MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, MAX_PARAMETERS};
 use common::*;
 
 fn balance(state: &FullState, i: u8, mint: Key) -> u64 {

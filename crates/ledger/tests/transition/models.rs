@@ -189,6 +189,8 @@ fn a_program_out_of_bounds_is_not_deployed() {
         outputs: MAX_OUTPUTS as u32,
         units: env.params.max_units,
         input_bytes: u64::from(u32::MAX),
+        parameter_bytes: MAX_PARAMETERS as u64,
+        value_bytes: MAX_BYTES - u64::from(u32::MAX) - MAX_PARAMETERS as u64,
         output_bytes: u64::from(u32::MAX),
         ..good
     };
@@ -196,6 +198,7 @@ fn a_program_out_of_bounds_is_not_deployed() {
         inputs: 0,
         parameters: 0,
         input_bytes: 0,
+        parameter_bytes: 0,
         inputs_root: EMPTY_LEAF,
         parameters_root: EMPTY_LEAF,
         ..header
@@ -226,7 +229,7 @@ fn a_program_out_of_bounds_is_not_deployed() {
     for program in [good, most] {
         assert!(deploy(program).done(), "{program:?}");
     }
-    let bad: [fn(&mut ProgramHeader); 16] = [
+    let bad: [fn(&mut ProgramHeader); 22] = [
         |h| h.inputs = MAX_INPUTS as u32 + 1,
         |h| h.parameters = MAX_PARAMETERS as u32 + 1,
         |h| (h.operators, h.units) = (MAX_NODES as u32 + 1, u64::MAX),
@@ -239,6 +242,12 @@ fn a_program_out_of_bounds_is_not_deployed() {
         |h| h.units = u64::MAX,
         |h| h.input_bytes = 0,
         |h| h.input_bytes = 1 << 32,
+        |h| h.parameter_bytes = u64::from(h.parameters) - 1,
+        |h| h.parameter_bytes = MAX_BYTES,
+        |h| h.parameter_bytes = u64::MAX,
+        |h| h.value_bytes = u64::from(h.operators) - 1,
+        |h| h.value_bytes = MAX_BYTES - h.input_bytes - h.parameter_bytes + 1,
+        |h| h.value_bytes = u64::MAX,
         |h| h.output_bytes = 0,
         |h| h.output_bytes = 1 << 32,
         |h| (h.inputs, h.input_bytes) = (0, 0),
@@ -265,6 +274,8 @@ fn an_update_names_parameters_where_the_program_takes_some() {
         outputs: 1,
         units: 1,
         input_bytes: 0,
+        parameter_bytes: parameters.into(),
+        value_bytes: 1,
         output_bytes: 1,
         operators_root: [1; 32],
         parameters_root: [(parameters != 0) as u8; 32],

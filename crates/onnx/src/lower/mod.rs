@@ -333,7 +333,7 @@ impl<'a> Lowering<'a> {
             let operator = match &source {
                 ProgramError::Operator { index, .. }
                 | ProgramError::Operand { index, .. }
-                | ProgramError::Units { index, .. } => Some(*index),
+                | ProgramError::Bytes { index, .. } => Some(*index),
                 _ => None,
             };
             match operator.and_then(node) {

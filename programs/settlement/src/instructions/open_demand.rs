@@ -58,7 +58,12 @@ pub struct OpenDemandFromBuffer<'info> {
 impl OpenDemand<'_> {
     /// Checks that something may be demanded of the batch of this hash. Returns its life, the fee of
     /// an answer and when they must be there.
-    fn validate(&self, header: &BatchHeader, hash: &[u8; 32]) -> Result<(u32, u64, Times)> {
+    fn validate(
+        &self,
+        header: &BatchHeader,
+        hash: &[u8; 32],
+        pieces: Pieces,
+    ) -> Result<(u32, u64, Times)> {
         require_keys_eq!(
             header.rollup,
             self.rollup.key(),
@@ -68,7 +73,8 @@ impl OpenDemand<'_> {
         let slot = chain
             .live(header.number, hash)
             .ok_or(SettlementError::NotLive)?;
-        let times = Times::new(slot.window_end, header.params.window);
+        let of = demand::Pieces::from(pieces).of;
+        let times = Times::new(of, slot.window_end, header.params.window);
         require_gt!(
             times.demand_end,
             Clock::get()?.slot,
@@ -99,7 +105,7 @@ impl OpenDemand<'_> {
         named: &[u8],
     ) -> Result<()> {
         let (hash, rules) = demanded(header, pieces, named)?;
-        let (life, fee, times) = self.validate(header, &hash)?;
+        let (life, fee, times) = self.validate(header, &hash, pieces)?;
         {
             let mut chain = self.chain.load_mut()?;
             chain.hold(header.number)?;

@@ -3,6 +3,7 @@
 use crate::constants::{ACCOUNT_VERSION, BASIS_POINTS, INBOX_RECORD_BYTES, MAX_DATA, PAGE_ENTRIES};
 use crate::errors::SettlementError;
 use anchor_lang::prelude::*;
+use assay_dispute::demand::Times;
 use assay_ledger::header;
 
 /// The parameters that every header restates: those of [`assay_ledger::header::Params`].
@@ -97,8 +98,8 @@ impl Config {
     /// Checks every value's range.
     pub fn validate(&self) -> Result<()> {
         let p = &self.params;
-        // A third of the window is for demands, and one for their answers.
-        let ok = p.window >= 3
+        // There is time to demand leaves, and chunks, and to answer each.
+        let ok = p.window >= Times::MIN_WINDOW
             // Nobody waits for ever, and no sum of slots overflows.
             && p.window.max(p.clock) <= u64::from(u32::MAX)
             && p.bond_slice >= 1

@@ -118,7 +118,7 @@ async fn what_is_over_this_sequencers_caps_is_refused_and_declined() {
     let world = World::new().await;
     world.deploy().await;
     let model = world.rig.store.model(0).unwrap().unwrap();
-    let memory = crate::engine::caps::memory(&world.model.program);
+    let memory = world.model.program.bytes();
     assert!(memory > world.model.program.parameter_bytes());
     let all = ModelLimits {
         units: model.units,

@@ -27,6 +27,8 @@ use std::sync::Arc;
 pub enum Flaw {
     /// It says that it costs something else.
     Units,
+    /// It says that its values take something else.
+    Bytes,
     /// An operator reads its own value.
     Cycle,
     /// A value has another type than its operator defines.
@@ -36,7 +38,13 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    pub const ALL: [Self; 4] = [Self::Units, Self::Cycle, Self::Type, Self::Rubbish];
+    pub const ALL: [Self; 5] = [
+        Self::Units,
+        Self::Bytes,
+        Self::Cycle,
+        Self::Type,
+        Self::Rubbish,
+    ];
 }
 
 /// Makes a batch.
@@ -232,6 +240,7 @@ impl Maker {
         let mut leaf = case.program.operator_leaf(0).unwrap();
         match flaw {
             Flaw::Units => leaf.running_units += 1,
+            Flaw::Bytes => leaf.running_bytes += 1,
             Flaw::Cycle => leaf.operands[0].0 = Operand::Value(0),
             Flaw::Type => {
                 leaf.result.dtype = match leaf.result.dtype {

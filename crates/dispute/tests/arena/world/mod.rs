@@ -190,7 +190,10 @@ pub fn mixed(seed: u64, models: u64, count: usize) -> Batch {
 pub fn mixed_malformed(seed: u64, count: usize) -> Batch {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (_, mut maker) = rollup(random_models([100 * seed]));
-    let (at, flaw) = (rng.random_range(0..count), rng.random_range(0..4));
+    let (at, flaw) = (
+        rng.random_range(0..count),
+        rng.random_range(0..Flaw::ALL.len()),
+    );
     while maker.records.len() < count {
         match maker.records.len() == at {
             true => maker.deploy_malformed(Flaw::ALL[flaw]),
