@@ -127,6 +127,7 @@ impl Service {
             info: Arc::new(info),
             executor: rig.executor.clone(),
             limits: config.api.clone(),
+            snapshots: Default::default(),
             dev: config.dev,
         };
         let poster = Poster {

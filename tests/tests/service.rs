@@ -12,6 +12,8 @@ mod wire;
 
 #[path = "service/api.rs"]
 mod api;
+#[path = "service/begin.rs"]
+mod begin;
 #[path = "service/blind.rs"]
 mod blind;
 #[path = "service/challenged.rs"]

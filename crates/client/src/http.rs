@@ -166,6 +166,13 @@ impl Api {
         Ok(roots.to_vec())
     }
 
+    /// The state after the newest final batch ([`assay_ledger::snapshot`]), of at most `limit` bytes, from an API that is not
+    /// trusted.
+    pub async fn snapshot(&self, limit: u64) -> Result<Vec<u8>, ApiError> {
+        let request = self.patient.get(self.at("snapshot"));
+        self.bytes_within(request, limit).await
+    }
+
     /// Submits signed requests, as many calls as it takes; one outcome each, in order. Repeating
     /// a call is harmless: the nonce lets a request in once.
     pub async fn submit(&self, requests: &[SignedRequest]) -> Result<Vec<Outcome>, ApiError> {

@@ -11,6 +11,8 @@ pub mod outbox;
 pub mod request;
 pub mod result;
 pub mod signature;
+#[cfg(feature = "std")]
+pub mod snapshot;
 pub mod state;
 #[cfg(feature = "std")]
 pub mod steps;

@@ -348,6 +348,8 @@ fn headers(v: &mut Vectors) {
     let (header, _) = assemble(&env, genesis_hash(&env.rollup), state, &records);
     v.borsh("header", &header);
     v.put("header-hash", header.hash());
+    v.section("the state after a batch, as a verifier begins with it");
+    v.put("snapshot/small", snapshot(small(), header).encode());
 }
 
 #[test]

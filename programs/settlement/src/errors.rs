@@ -267,8 +267,10 @@ pub enum SettlementError {
     ForeignPage,
 
     // Demands
-    /// The first third is over.
-    #[msg("The first third of the batch's window has passed: nothing can be demanded any more")]
+    /// The time for such demands is over.
+    #[msg(
+        "The batch is too old: leaves are demanded in the first sixth of its window, chunks in the first half"
+    )]
     DemandTooLate,
     /// Not what the argument should be.
     #[msg("This is not the borsh encoding of assay_dispute::demand::Named")]
@@ -294,8 +296,10 @@ pub enum SettlementError {
     /// The batch is dead.
     #[msg("The batch was reverted: resolve the demand to get what was put down back")]
     DemandMoot,
-    /// The second third is over.
-    #[msg("The second third of the batch's window has passed: nothing can be answered any more")]
+    /// The time for answers is over.
+    #[msg(
+        "The batch is too old: leaves are answered in the first third of its window, chunks in the first two"
+    )]
     AnswerTooLate,
     /// Not what the argument should be.
     #[msg("This is not the borsh encoding of assay_dispute::demand::Answer")]

@@ -424,8 +424,8 @@ pub mod settlement {
     ///
     /// Accounts: `demander` (signer, pays), `rollup`, `chain`, `demand` (created), system program.
     ///
-    /// Requirements: the header is that of a live batch, of whose window the first third has not passed.
-    /// `named` (borsh of [`assay_dispute::demand::Named`]) opens a deployment or an update in the batch,
+    /// Requirements: the header is that of a live batch, of whose window not more has passed than a sixth, for
+    /// leaves, or a half, for chunks. `named` (borsh of [`assay_dispute::demand::Named`]) opens a deployment or an update in the batch,
     /// and the pieces exist.
     ///
     /// Steps: takes what the answers will earn, and at least what a dispute puts at stake; from now
@@ -455,7 +455,7 @@ pub mod settlement {
     /// Accounts: `answerer` (signer, paid), `chain`, `demand`.
     ///
     /// Requirements: it is an instruction of the transaction itself; the batch is live, and of its window
-    /// the second third has not passed; the piece was not answered. `answer` (borsh of
+    /// not more has passed than a third, for leaves, or two, for chunks; the piece was not answered. `answer` (borsh of
     /// [`assay_dispute::demand::Answer`]) opens in what the batch names.
     ///
     /// Steps: pays the answerer. With the last piece the demand is over and no longer holds the
@@ -473,8 +473,7 @@ pub mod settlement {
     ///
     /// Accounts: `rollup`, `chain`, `sequencer` of the batch, `demand`, `incinerator`. Nobody signs.
     ///
-    /// Requirements: the batch is live, of its window the second third has passed, and a piece is not
-    /// answered.
+    /// Requirements: the batch is live, the time for answers has passed, and a piece is not answered.
     ///
     /// Steps: makes the batch's parent the tip, slashes the batch's slice of the sequencer's bond, burns
     /// half of it and gives the demander the rest.

@@ -5,6 +5,7 @@
 //! * [`blobs`]: the bytes of models
 //! * [`batches`]: batches and what they cost
 //! * [`outbox`]: proofs of what L1 pays
+//! * [`snapshot`]: the state after the newest final batch
 //! * [`body`]: how much of a body is read
 //! * [`ops`]: status, health, metrics
 //! * [`error`]: answers that are not a success
@@ -16,6 +17,7 @@ pub mod error;
 pub mod ledger;
 pub mod ops;
 pub mod outbox;
+pub mod snapshot;
 pub mod transactions;
 
 use crate::config::ApiLimits;
@@ -32,6 +34,7 @@ use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::IntoResponse;
 use error::ApiError;
+use snapshot::Snapshots;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +66,8 @@ pub struct Api {
     pub executor: String,
     /// Limits.
     pub limits: ApiLimits,
+    /// The state after the newest final batch.
+    pub snapshots: Snapshots,
     /// Whether a batch may be closed by a call.
     pub dev: bool,
 }
@@ -90,6 +95,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(batches::data))
         .routes(routes!(batches::outputs))
         .routes(routes!(batches::close))
+        .routes(routes!(snapshot::newest))
         .routes(routes!(outbox::proof))
         .routes(routes!(outbox::withdrawals))
         .routes(routes!(outbox::job))

@@ -164,6 +164,7 @@ fn api(rig: &Rig) -> (Api, watch::Sender<Heads>) {
         }),
         executor: rig.executor.clone(),
         limits: ApiLimits::default(),
+        snapshots: Default::default(),
         dev: false,
     };
     (api, sender)

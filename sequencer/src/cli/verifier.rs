@@ -27,7 +27,7 @@ pub struct WrongBatch(pub u64);
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  assay verifier --config assay-dev/assay.toml\n  assay verifier --rpc http://127.0.0.1:8899 --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --blobs http://127.0.0.1:8600\n  assay verifier --once --sample 0.1 --json\n  assay verifier --keypair challenger.json\n\nEverything is read from L1 but the models' bytes, which any sequencer's API or mirror may give: they are checked against their roots. State is kept in the data folder; a restart goes on where it was. With a keypair it disputes a wrong batch, and demands on L1 what a batch names of a model and nobody gives, for the key's lamports, until L1 has reverted the batch or the bytes are there; see `assay dispute`. /health says what is amiss. The exit code is 3 if a batch is wrong and cannot be disputed."
+    after_help = "Examples:\n  assay verifier --config assay-dev/assay.toml\n  assay verifier --rpc http://127.0.0.1:8899 --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --blobs http://127.0.0.1:8600\n  assay verifier --once --sample 0.1 --json\n  assay verifier --keypair challenger.json --from-final\n\nEverything is read from L1 but the models' bytes, which any sequencer's API or mirror may give: they are checked against their roots. State is kept in the data folder; a restart goes on where it was. With a keypair it disputes a wrong batch, and demands on L1 what a batch names of a model and nobody gives, for the key's lamports, until L1 has reverted the batch or the bytes are there; see `assay dispute`. /health says what is amiss. The exit code is 3 if a batch is wrong and cannot be disputed."
 )]
 pub struct Arguments {
     /// The keypair that opens and plays disputes over wrong batches, and demands models that nobody gives; without
@@ -37,6 +37,9 @@ pub struct Arguments {
     /// Where the replica of the ledger and the models' bytes are kept.
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+    /// Begin a new folder with the state after the newest final batch, and not at genesis. An API gives it; it is checked against L1.
+    #[arg(long)]
+    from_final: bool,
     /// What runs the models: auto, cpu or wgpu.
     #[arg(long, value_parser = executor)]
     executor: Option<ExecutorChoice>,
@@ -67,6 +70,7 @@ impl Arguments {
         } = shared.settings.clone();
         verifier.keypair = self.keypair.or(verifier.keypair);
         verifier.data_dir = self.data_dir.unwrap_or(verifier.data_dir);
+        verifier.from_final |= self.from_final;
         verifier.executor = self.executor.unwrap_or(verifier.executor);
         verifier.sample = self.sample.unwrap_or(verifier.sample);
         verifier.seed = self.seed.or(verifier.seed);

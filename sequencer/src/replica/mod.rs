@@ -8,6 +8,7 @@
 //! * `messages`: what the batches consume of L1's inbox
 //! * [`error`]: what goes wrong, and how bad it is
 
+pub mod begin;
 pub mod error;
 pub mod fetch;
 mod messages;
@@ -18,19 +19,20 @@ pub mod runs;
 use crate::engine::execute::ModelKey;
 use crate::l1::Heads;
 use crate::store::commit::{Commit, NewLeaf};
+use crate::store::programs::deployed;
 use crate::store::records::{BatchRecord, L1Record, L1Step, Progress, Totals, TxRecord};
 use crate::store::{Store, StoreError};
 use assay_client::accounts;
 use assay_client::batches::{self, Posted};
 use assay_client::rpc::Rpc;
 use assay_dispute::demand::Times;
-use assay_ledger::Hash;
 use assay_ledger::batch::{Difference, Replayed, Run, replay};
 use assay_ledger::header::{Header, genesis_hash};
 use assay_ledger::inbox::Message;
 use assay_ledger::state::StateComponents;
 use assay_ledger::store::FullState;
 use assay_ledger::transition::Heads as StateHeads;
+use assay_ledger::{Hash, ProgramHeader};
 use error::ReplicaError;
 use messages::Messages;
 use naming::{Doubt, Naming, Pending};
@@ -346,11 +348,11 @@ impl Replica {
         }
         match result {
             Ok(replayed) => {
+                let deployed = deployed_by(&replayed);
                 let known = |root: &Hash| {
-                    let here = models.blobs().program(root).ok();
-                    let mut named = self.pending.named().iter().filter_map(Naming::program);
-                    here.map(|program| program.header())
-                        .or_else(|| named.find(|program| program.root() == *root))
+                    let mut now = deployed.iter().copied();
+                    let now = now.find(|program| program.root() == *root);
+                    now.or_else(|| self.store.program_header(root).ok().flatten())
                 };
                 let doubt = (!doubtful.is_empty()).then(|| Doubt {
                     header,
@@ -447,6 +449,7 @@ impl Replica {
                 false => Vec::new(),
             },
             closed: vec![(record, batch.data.clone())],
+            programs: deployed_by(replayed),
         };
         self.state.start_batch();
         self.inbox.forget(header.state.inbox.cursor);
@@ -562,6 +565,13 @@ impl Replica {
         self.forgotten = finalised;
         Ok(())
     }
+}
+
+/// The programs that a batch deploys.
+fn deployed_by(replayed: &Replayed) -> Vec<ProgramHeader> {
+    let records = replayed.records.iter();
+    let deployed = records.filter_map(|(tx, result)| deployed(tx, result));
+    deployed.collect()
 }
 
 fn model_of(run: &Run) -> ModelKey {

@@ -1,12 +1,13 @@
 //! The one place that changes the ledger's tables: a micro-batch, whole or not at all.
 
+use super::programs::{self, deployed};
 use super::records::{BatchRecord, L1Record, L1Totals, Progress, TxRecord, decode, encode};
 use super::{Store, StoreError, tables, undo};
-use assay_ledger::Hash;
 use assay_ledger::inbox::Message;
 use assay_ledger::outbox::OutboxLeaf;
 use assay_ledger::state::{Account, Model, StateComponents};
 use assay_ledger::transaction::Transaction;
+use assay_ledger::{Hash, ProgramHeader};
 use redb::{ReadableTable, Table, WriteTransaction};
 use std::collections::BTreeMap;
 
@@ -25,6 +26,8 @@ pub struct Commit {
     pub transactions: Vec<(u64, u32, TxRecord)>,
     /// Batches that were closed, with their data.
     pub closed: Vec<(BatchRecord, Vec<u8>)>,
+    /// Programs that were deployed, besides those of `transactions`.
+    pub programs: Vec<ProgramHeader>,
 }
 
 /// A new leaf of the outbox and the transaction that sent it.
@@ -163,6 +166,9 @@ fn write(tx: &WriteTransaction, commit: &Commit, progress: &Progress) -> Result<
             batches.insert(number, encode(record)?.as_slice())?;
             data.insert(number, bytes.as_slice())?;
         }
+        let told = commit.transactions.iter();
+        let told = told.filter_map(|(_, _, tx)| deployed(&tx.transaction, &tx.result));
+        programs::note(tx, told.chain(commit.programs.iter().copied()))?;
         let mut meta = tx.open_table(tables::META)?;
         meta.insert("progress", encode(progress)?.as_slice())?;
     }

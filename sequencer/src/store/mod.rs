@@ -6,6 +6,7 @@
 //! * [`commit`]: the one place that changes the ledger's tables, atomically and durably
 //! * [`undo`]: the other way, back to an earlier batch
 //! * [`read`]: what the API and a restart read
+//! * [`programs`]: headers of programs; [`snapshot`]: a whole state, given and taken
 //! * [`blobs`]: content-addressed files; [`quota`]: how many that no model names
 //! * [`leaves`]: programs by their leaves, malformed ones too
 
@@ -14,9 +15,11 @@ pub mod commit;
 pub mod disputed;
 pub mod leaves;
 pub mod lives;
+pub mod programs;
 pub mod quota;
 pub mod read;
 pub mod records;
+pub mod snapshot;
 pub mod tables;
 pub mod undo;
 

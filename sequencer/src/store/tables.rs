@@ -48,6 +48,9 @@ pub type Disputed<'a> = (u64, &'a [u8; 32], u32, &'a [u8; 32]);
 /// not final.
 pub const LIVES: TableDefinition<u64, (&[u8; 32], u32)> = TableDefinition::new("lives");
 
+/// Root of a program that was deployed -> its header.
+pub const PROGRAMS: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("programs");
+
 /// Makes the tables that are not there.
 pub fn create_all(tx: &WriteTransaction) -> Result<(), StoreError> {
     tx.open_table(META)?;
@@ -68,5 +71,6 @@ pub fn create_all(tx: &WriteTransaction) -> Result<(), StoreError> {
     tx.open_table(MESSAGES)?;
     tx.open_table(DISPUTED)?;
     tx.open_table(LIVES)?;
+    tx.open_table(PROGRAMS)?;
     Ok(())
 }

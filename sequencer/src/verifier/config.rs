@@ -23,6 +23,8 @@ pub struct VerifierConfig {
     pub transactions: TxVersion,
     /// Where the replica and the blobs are kept.
     pub data_dir: PathBuf,
+    /// Whether a new folder begins with the newest final batch's state, as an API gives it, and not at genesis.
+    pub from_final: bool,
     /// What runs the models.
     pub executor: ExecutorChoice,
     /// The share of the models' runs that is done again.
@@ -57,6 +59,7 @@ impl Default for VerifierConfig {
             priority_fee: 0,
             transactions: TxVersion::Auto,
             data_dir: PathBuf::from("assay-verifier"),
+            from_final: false,
             executor: ExecutorChoice::Auto,
             sample: 1.0,
             memory: Caps::default().memory,

@@ -20,6 +20,7 @@ use crate::dispute::carry::Carrier;
 use crate::dispute::shelf::Shelf;
 use crate::engine::execute::ModelKey;
 use crate::l1::{self, error::Severity, pace::Pace};
+use crate::replica::begin;
 use crate::replica::error::ReplicaError;
 use crate::replica::fetch::Fetcher;
 use crate::replica::mirrors::Mirrors;
@@ -32,6 +33,7 @@ use assay_client::accounts;
 use assay_client::rpc::Rpc;
 use assay_client::sender::{Options, Sender};
 use assay_ledger::header::Header;
+use assay_tensor::program::MAX_BYTES;
 use board::{Board, Found};
 use config::VerifierConfig;
 use defence::Defence;
@@ -161,8 +163,20 @@ impl Verifier {
         let store = Store::open(&config.data_dir, &rollup.to_bytes(), &[0; 32])?;
         let blobs = Blobs::open(&config.data_dir).context("cannot make the directory of blobs")?;
         let mirrors = Mirrors::new(mirrors);
+        if config.from_final && store.progress()?.is_none() {
+            let limit = config.memory;
+            begin::at_final(&rpc, &rollup, &store, &mirrors, limit).await?;
+        }
         let shelf = Arc::new(Shelf::new(blobs.clone(), config.executor));
         let fetcher = Fetcher::new(mirrors.clone(), blobs.clone(), config.memory);
+        if config.memory < MAX_BYTES {
+            let memory = config.memory;
+            tracing::warn!(
+                memory,
+                most = MAX_BYTES,
+                "the setting `memory` is less than a model may take: such a model's outputs will not be checked"
+            );
+        }
         let caps = Caps {
             memory: config.memory,
             ..Caps::default()
@@ -417,8 +431,10 @@ impl Verifier {
             self.fetcher.want(naming.model, naming.program());
         }
         for model in self.replica.state().models() {
+            // Not to know it is to ask for it all the same.
+            let known = self.replica.store().program_header(&model.program_root);
             let model = (model.program_root, model.parameters_root);
-            self.fetcher.want(model, None);
+            self.fetcher.want(model, known.ok().flatten());
         }
     }
 

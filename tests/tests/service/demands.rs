@@ -53,8 +53,8 @@ fn deployment(verifier: &Verifier) -> Result<(Header, Named)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sequencer_answers_what_is_demanded_of_its_models() -> Result<()> {
     let mut rollup = dev_rollup();
-    rollup.params.window = 3_000;
-    rollup.unbond_delay = 6_000;
+    rollup.params.window = 9_000;
+    rollup.unbond_delay = 18_000;
     let l1 = L1::with(rollup).await?;
     let mut settings = l1.config();
     settings.l1.transactions = TxVersion::Legacy;

@@ -1,11 +1,12 @@
 //! What the tests share: a small rollup with a few users.
 #![allow(dead_code)]
 
-use assay_ledger::header::Params;
+use assay_ledger::header::{Header, Params};
 use assay_ledger::inbox::{Deposit, Message, MessageKind};
 use assay_ledger::request::{Action, Request, SignedRequest};
 use assay_ledger::result::TxResult;
 use assay_ledger::signature::Keypair;
+use assay_ledger::snapshot::Snapshot;
 use assay_ledger::state::Model;
 use assay_ledger::store::FullState;
 use assay_ledger::transaction::Transaction;
@@ -187,4 +188,22 @@ pub fn small() -> FullState {
     }
     state.start_batch();
     state
+}
+
+/// This state as that after the batch of a header.
+pub fn snapshot(mut state: FullState, header: Header) -> Snapshot {
+    let header = Header {
+        state: state.components(),
+        ..header
+    };
+    let outbox = 0..header.state.outbox.count;
+    Snapshot {
+        header,
+        accounts: state.accounts().to_vec(),
+        models: state.models().to_vec(),
+        outbox: outbox
+            .filter_map(|index| state.outbox_leaf(index))
+            .collect(),
+        programs: vec![program(10, DIGITS as u64, 40)],
+    }
 }
