@@ -22,7 +22,9 @@ async fn giving(bytes: Vec<u8>) -> Result<String> {
             let length = bytes.len();
             let head =
                 format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
-            stream.read(&mut [0; 4_096]).await?;
+            if stream.read(&mut [0; 4_096]).await? == 0 {
+                continue;
+            }
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(&bytes).await?;
         }
