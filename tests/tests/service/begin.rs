@@ -8,8 +8,8 @@ use assay::verifier::config::VerifierConfig;
 use assay::verifier::{End, Event, Verifier};
 use assay_client::http::Api;
 use assay_ledger::snapshot::Snapshot;
+use axum::{Router, routing};
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -17,19 +17,9 @@ use tokio_util::sync::CancellationToken;
 async fn giving(bytes: Vec<u8>) -> Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let length = bytes.len();
-            let head =
-                format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
-            if stream.read(&mut [0; 4_096]).await? == 0 {
-                continue;
-            }
-            stream.write_all(head.as_bytes()).await?;
-            stream.write_all(&bytes).await?;
-        }
-        Ok::<_, anyhow::Error>(())
-    });
+    let give = move || async move { bytes.clone() };
+    let router = Router::new().fallback(routing::get(give));
+    tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(url)
 }
 

@@ -12,7 +12,7 @@ use assay::verifier::Standing;
 use assay::verifier::config::VerifierConfig;
 use assay_client::disputes::{self, Found, Of};
 use assay_client::http::Api;
-use assay_dispute::demand::Times;
+use assay_dispute::demand::{Blob, Times};
 use assay_dispute::game::Stage;
 use assay_ledger::header::Header;
 
@@ -42,7 +42,11 @@ impl World {
         .await?;
         let ring = chain(&l1).await?;
         let slot = ring.live(number, &header.hash()).context("it is live")?;
-        let times = Times::new(slot.window_end, header.params.window);
+        let times = Times::new(
+            Blob::Chunks { parameter: 0 },
+            slot.window_end,
+            header.params.window,
+        );
         rich(&l1, "challenger.json").await?;
         Ok(Self {
             l1,
