@@ -52,7 +52,7 @@ export class Network {
       binary,
       [
         ["dev", "--json", "--executor", "cpu", "--dir", directory],
-        ["--rpc-port", "0", "--ws-port", "0", "--port", "0", "--slot-ms", "100", "--window", "5"],
+        ["--rpc-port", "0", "--ws-port", "0", "--port", "0", "--slot-ms", "100", "--window", "24"],
       ].flat(),
       { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ASSAY_LOG: "error" } },
     );

@@ -19,7 +19,7 @@ describe("settlement", () => {
     bridge: network.bridge.programId,
     escrow: network.escrow.programId,
     params: {
-      window: new BN(5),
+      window: new BN(24),
       bondSlice: new BN(LAMPORTS_PER_SOL),
       maxUnits: new BN(1_000_000),
       maxRecords: 100,
@@ -30,7 +30,7 @@ describe("settlement", () => {
       extension: new BN(20),
       disputeBond: new BN(50_000_000),
     },
-    unbondDelay: new BN(10),
+    unbondDelay: new BN(24),
     inboxGrace: new BN(100),
     inboxBatch: 10,
     inboxFeeBase: new BN(10_000),
@@ -61,7 +61,7 @@ describe("settlement", () => {
     await network.settlement.methods.initializeRollup(id, config()).rpc();
     const account = await network.settlement.account.rollup.fetch(rollup);
     assert.equal(account.authority.toBase58(), network.provider.publicKey.toBase58());
-    assert.equal(account.config.params.window.toNumber(), 5);
+    assert.equal(account.config.params.window.toNumber(), 24);
     assert.equal(account.inboxCount.toNumber(), 0);
   });
 

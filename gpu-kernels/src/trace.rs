@@ -27,7 +27,7 @@ pub fn trace(
         let mut model = executor.prepare(Arc::new(part), parameters.clone())?;
         answers.extend(model.run(&[request])?);
     }
-    Trace::from_answers(program, &answers).ok_or_else(|| {
+    Trace::from_answers(program, answers).ok_or_else(|| {
         ExecutorError::Run(format!(
             "{} gave a trace of another size than the program's",
             executor.name()

@@ -239,8 +239,8 @@ mod tests {
         );
         refused(|c| c.params.dispute_bond = 0, "the dispute bond");
         refused(
-            |c| c.params.window = 5,
-            "the window is 5 slots, and must be from 6",
+            |c| c.params.window = 23,
+            "the window is 23 slots, and must be from 24",
         );
         refused(|c| c.params.bond_slice = 0, "the bond's slice");
         refused(|c| c.params.max_units = 0, "no work units");

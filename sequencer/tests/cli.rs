@@ -35,7 +35,7 @@ impl Dev {
                 "--port",
                 "0",
                 "--window",
-                "10",
+                "24",
             ])
             .arg("--dir")
             .arg(dir)

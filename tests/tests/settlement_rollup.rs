@@ -57,7 +57,7 @@ fn refuses_values_out_of_range() {
     let mut r = TestRollup::unregistered(&["settlement"], config());
     type Change = fn(&mut Config);
     let cases: &[(&str, Change)] = &[
-        ("a window without sixths", |c| c.params.window = 5),
+        ("a window too short for demands", |c| c.params.window = 23),
         ("a window over 32 bits", |c| {
             c.params.window = 1 << 32;
             c.unbond_delay = 1 << 33;

@@ -7,7 +7,9 @@ use crate::api::{
 };
 use crate::causes;
 use assay_ledger::Hash;
+use assay_ledger::header::Header;
 use assay_ledger::request::SignedRequest;
+use assay_ledger::snapshot::Snapshot;
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -166,11 +168,29 @@ impl Api {
         Ok(roots.to_vec())
     }
 
-    /// The state after the newest final batch ([`assay_ledger::snapshot`]), of at most `limit` bytes, from an API that is not
-    /// trusted.
-    pub async fn snapshot(&self, limit: u64) -> Result<Vec<u8>, ApiError> {
-        let request = self.patient.get(self.at("snapshot"));
-        self.bytes_within(request, limit).await
+    /// The state after the newest final batch ([`Snapshot`]), from an API that is not trusted: of its header alone until
+    /// `wanted` says that it is one that is looked for, and then of as many bytes as that may have. What came until it was
+    /// not.
+    pub async fn snapshot(&self, wanted: impl Fn(&Header) -> bool) -> Result<Vec<u8>, ApiError> {
+        let mut response = self.send(self.patient.get(self.at("snapshot"))).await?;
+        let (mut bytes, mut limit) = (Vec::new(), None);
+        while let Some(part) = response.chunk().await.map_err(|e| self.unreachable(e))? {
+            bytes.extend_from_slice(&part);
+            if limit.is_none() {
+                limit = match Snapshot::header(&bytes) {
+                    Ok(None) => None,
+                    Ok(Some(header)) if wanted(&header) => Some(Snapshot::most_bytes(&header)),
+                    _ => return Ok(bytes),
+                };
+            }
+            if let Some(limit) = limit.filter(|limit| bytes.len() as u64 > *limit) {
+                return Err(ApiError::TooLong {
+                    url: self.url.clone(),
+                    limit,
+                });
+            }
+        }
+        Ok(bytes)
     }
 
     /// Submits signed requests, as many calls as it takes; one outcome each, in order. Repeating

@@ -63,8 +63,9 @@ pub struct Times {
 }
 
 impl Times {
-    /// The shortest window in which anything can be demanded.
-    pub const MIN_WINDOW: u64 = 6;
+    /// The shortest window that a rollup may have: four slots for each kind of demand, and for its answers. Those that matter
+    /// are longer, so that a sixth of them is time enough to answer.
+    pub const MIN_WINDOW: u64 = 24;
 
     /// Those of a blob, named in a batch whose window, of so many slots, ends before slot `window_end`.
     pub const fn new(of: Blob, window_end: u64, window: u64) -> Self {

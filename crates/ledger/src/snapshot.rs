@@ -1,7 +1,7 @@
 //! The whole state after a batch, for whoever begins there and not at genesis.
 //!
-//! It needs no trust where the batch's header is known to be L1's: everything in it follows from the header's roots, but for
-//! the programs' headers, each of which is what the root in a model's leaf is of.
+//! It needs no trust where the batch's header is known to be L1's: everything in it follows from the header's roots, and the
+//! programs' headers from the roots in the models' leaves.
 //!
 //! # Format
 //!
@@ -18,6 +18,11 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeMap;
 
 const MAGIC: &[u8; 5] = b"ATSn\x01";
+/// Bytes of an account in borsh; of a model; of a leaf of the outbox, at most; of a list's length.
+const ACCOUNT: u64 = 2 * 32 + 2 * 8 + 4;
+const MODEL: u64 = 4 + 2 * 32 + 2 * 8 + 2 * 4 + 2 * 8;
+const LEAF: u64 = 1 + 4 * 32 + 1 + 3 * 8;
+const LENGTH: u64 = 4;
 
 /// What a state consists of.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -30,7 +35,7 @@ pub struct Snapshot {
     pub models: Vec<Model>,
     /// All leaves of the outbox.
     pub outbox: Vec<OutboxLeaf>,
-    /// Headers of the models' programs, as far as whoever made it knows them: with one the pieces of a program can be demanded.
+    /// Headers of the models' programs: with one the pieces of a program can be demanded.
     pub programs: Vec<ProgramHeader>,
 }
 
@@ -46,6 +51,9 @@ pub enum NoSnapshot {
     /// The parts make another state than the header names.
     #[error("the state is not the one that the header names")]
     OtherState,
+    /// A model's program's header is missing.
+    #[error("the header of a model's program is missing")]
+    Program,
 }
 
 impl Snapshot {
@@ -66,6 +74,43 @@ impl Snapshot {
         borsh::from_slice(rest).map_err(|_| NoSnapshot::Format)
     }
 
+    /// The header that bytes begin with, as soon as there are enough of them.
+    ///
+    /// # Errors
+    /// [`NoSnapshot::Format`].
+    pub fn header(bytes: &[u8]) -> Result<Option<Header>, NoSnapshot> {
+        let Some((magic, mut rest)) = bytes.split_at_checked(MAGIC.len()) else {
+            return Ok(None);
+        };
+        if magic != MAGIC {
+            return Err(NoSnapshot::Format);
+        }
+        match Header::deserialize(&mut rest) {
+            Ok(header) => Ok(Some(header)),
+            // All headers are as long as any.
+            Err(_) if bytes.len() < Self::MOST_PREFIX => Ok(None),
+            Err(_) => Err(NoSnapshot::Format),
+        }
+    }
+
+    /// Bytes in which a header is found, if one is there.
+    const MOST_PREFIX: usize = 1_024;
+
+    /// The most bytes of a snapshot with this header.
+    pub fn most_bytes(header: &Header) -> u64 {
+        let state = &header.state;
+        let lists = [
+            (state.accounts.count, ACCOUNT),
+            (state.models.count, MODEL),
+            (state.outbox.count, LEAF),
+            (state.models.count, ProgramHeader::SIZE as u64),
+        ];
+        lists
+            .into_iter()
+            .map(|(count, bytes)| count.saturating_mul(bytes).saturating_add(LENGTH))
+            .fold(Self::MOST_PREFIX as u64, u64::saturating_add)
+    }
+
     /// The state, if it is the one after the header's batch.
     ///
     /// # Errors
@@ -81,13 +126,15 @@ impl Snapshot {
         }
     }
 
-    /// The programs' headers that a model names, by their roots.
-    pub fn named_programs(&self) -> BTreeMap<Hash, ProgramHeader> {
+    /// The models' programs' headers by their roots.
+    ///
+    /// # Errors
+    /// [`NoSnapshot::Program`] if one is not there: what it takes could not be demanded.
+    pub fn programs(&self) -> Result<BTreeMap<Hash, ProgramHeader>, NoSnapshot> {
         let given = self.programs.iter().map(|header| (header.root(), *header));
         let given: BTreeMap<Hash, ProgramHeader> = given.collect();
         let named = self.models.iter().map(|model| model.program_root);
-        named
-            .filter_map(|root| Some((root, *given.get(&root)?)))
-            .collect()
+        let named = named.map(|root| Some((root, *given.get(&root)?)));
+        named.collect::<Option<_>>().ok_or(NoSnapshot::Program)
     }
 }

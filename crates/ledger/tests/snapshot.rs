@@ -94,17 +94,39 @@ fn bytes_are_one_snapshot_or_none() {
     assert_eq!(Snapshot::decode(&long), Err(NoSnapshot::Format));
 }
 
-/// A header of a program is taken only where a model has its root.
+/// Each model's program's header has to be there; what no model names is left.
 #[test]
 fn programs_are_those_of_its_models() {
     let mut snapshot = good();
     let known = program(10, DIGITS as u64, 40);
     snapshot.programs.push(program(11, DIGITS as u64, 40));
-    let named = snapshot.named_programs();
+    let named = snapshot.programs().unwrap();
     assert_eq!(
         named.into_iter().collect::<Vec<_>>(),
         [(known.root(), known)]
     );
-    snapshot.programs.clear();
-    assert!(snapshot.named_programs().is_empty());
+    snapshot.programs.remove(0);
+    assert_eq!(snapshot.programs(), Err(NoSnapshot::Program));
+}
+
+/// Whoever reads one from a stranger knows from its beginning whether to go on, and how far.
+#[test]
+fn a_header_says_how_long_it_may_be() {
+    let mut good = good();
+    let model = good.models[0];
+    good.models = vec![model; 500];
+    good.header.state.models.count = 500;
+    good.programs = vec![good.programs[0]; 500];
+    let bytes = good.encode();
+    let most = Snapshot::most_bytes(&good.header);
+    let length = bytes.len() as u64;
+    assert!(length <= most && most < length + 2_000, "{length} {most}");
+    let end = 5 + borsh::to_vec(&good.header).unwrap().len();
+    for read in 0..bytes.len().min(2_000) {
+        let header = (read >= end).then_some(good.header);
+        assert_eq!(Snapshot::header(&bytes[..read]), Ok(header), "{read}");
+    }
+    assert_eq!(Snapshot::header(b"ATSn\x02"), Err(NoSnapshot::Format));
+    good.header.state.accounts.count = u64::MAX;
+    assert_eq!(Snapshot::most_bytes(&good.header), u64::MAX);
 }

@@ -63,10 +63,10 @@ impl ProgramHeader {
         }
     }
 
-    /// Bytes of one run's inputs, parameters and values together, or as many as can be said.
+    /// Bytes of one run's inputs, parameters, values and outputs together, or as many as can be said.
     pub fn bytes(&self) -> u64 {
-        let rest = self.parameter_bytes.saturating_add(self.value_bytes);
-        self.input_bytes.saturating_add(rest)
+        let all = [self.parameter_bytes, self.value_bytes, self.output_bytes];
+        all.into_iter().fold(self.input_bytes, u64::saturating_add)
     }
 
     /// Whether the header alone shows that no program which passes its check has it: a count out of

@@ -16,9 +16,10 @@ pub const MAX_NODES: usize = 1 << 16;
 pub const MAX_OUTPUTS: usize = 256;
 /// The longest name of an output, in bytes.
 pub const MAX_NAME: usize = 64;
-/// Bytes of a program's inputs, parameters and values together, at most: 8 GiB. Who checks a rollup has to be able to
-/// do any run again, so that it has to be known beforehand how much memory that may take.
-pub const MAX_BYTES: u64 = 8 << 30;
+/// Bytes of a program's inputs, parameters, values and outputs together, at most: 4 GiB. Who checks a rollup has to be
+/// able to do any run again, and to keep all of its values, so that it has to be known beforehand how much memory that may
+/// take: for a while up to four times as much, where values are copied, packed and hashed.
+pub const MAX_BYTES: u64 = 4 << 30;
 
 /// What an operator reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,18 +111,9 @@ pub enum ProgramError {
         /// The limit.
         limit: usize,
     },
-    /// Inputs, parameters and values are more than [`MAX_BYTES`] together.
-    #[error(
-        "operator {index} ({kind}) brings inputs, parameters and values to {bytes} bytes, more than 8 GiB"
-    )]
-    Bytes {
-        /// Index of the first operator with which they are.
-        index: u32,
-        /// Its kind.
-        kind: &'static str,
-        /// The bytes up to and including its value.
-        bytes: u64,
-    },
+    /// Inputs, parameters, values and outputs are more than [`MAX_BYTES`] together.
+    #[error("takes {0} bytes for inputs, parameters, values and outputs, more than 4 GiB")]
+    Bytes(u64),
 }
 
 /// A program that passed its check: every operator is well-formed, reads only what comes
@@ -152,7 +144,6 @@ impl Program {
         let mut value_types = Vec::with_capacity(self.nodes.len());
         let mut running_units = Vec::with_capacity(self.nodes.len());
         let mut running_bytes = Vec::with_capacity(self.nodes.len());
-        let read_bytes = bytes(&self.inputs) + bytes(&self.parameters);
         let (mut units, mut value_bytes) = (0u64, 0u64);
         for (index, node) in (0u32..).zip(&self.nodes) {
             let kind = node.op.kind();
@@ -173,14 +164,10 @@ impl Program {
                 kind,
                 error,
             })?;
-            // At most 2^33 bytes so far, and as many more.
+            // At most 2^16 values of 2^33 bytes.
             value_bytes += checked.result.bytes();
-            let bytes = read_bytes + value_bytes;
-            if bytes > MAX_BYTES {
-                return Err(ProgramError::Bytes { index, kind, bytes });
-            }
-            // At most 2^17 units and one for each byte.
-            units += checked.units;
+            // Within the bound on bytes they are at most 2^17 and one for each, and so far from saturated.
+            units = units.saturating_add(checked.units);
             value_types.push(checked.result);
             running_units.push(units);
             running_bytes.push(value_bytes);
@@ -203,12 +190,16 @@ impl Program {
                 });
             }
         }
-        Ok(CheckedProgram {
+        let checked = CheckedProgram {
             program: self,
             value_types,
             running_units,
             running_bytes,
-        })
+        };
+        match checked.bytes() {
+            bytes if bytes > MAX_BYTES => Err(ProgramError::Bytes(bytes)),
+            _ => Ok(checked),
+        }
     }
 
     /// The type of what `operand` names, if it is there, where `values` are defined.
@@ -286,10 +277,9 @@ impl CheckedProgram {
         self.running_bytes.last().copied().unwrap_or(0)
     }
 
-    /// Bytes of the inputs, the parameters and all values of one run together: at most [`MAX_BYTES`]. What a run needs
-    /// that keeps them all; executors take less, as values share places.
+    /// Bytes of the inputs, the parameters, all values and the outputs of one run together: at most [`MAX_BYTES`].
     pub fn bytes(&self) -> u64 {
-        self.input_bytes() + self.parameter_bytes() + self.value_bytes()
+        self.input_bytes() + self.parameter_bytes() + self.value_bytes() + self.output_bytes()
     }
 
     /// Each input's bytes, from all of them one after the other; `None` if `bytes` are not as

@@ -85,9 +85,10 @@ impl Trace {
 
     /// The trace from the answers of the [`instrumented`] programs to one request, in order: each the
     /// bytes of all outputs, one after the other. `None` if they have other sizes.
-    pub fn from_answers(program: &CheckedProgram, answers: &[Vec<u8>]) -> Option<Self> {
+    pub fn from_answers(program: &CheckedProgram, answers: Vec<Vec<u8>>) -> Option<Self> {
         let mut types = program.value_types().iter();
         let mut values = Vec::with_capacity(types.len());
+        // Each answer goes as its values are there.
         for answer in answers {
             let mut rest = &answer[..];
             while !rest.is_empty() {

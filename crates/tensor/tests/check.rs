@@ -606,40 +606,51 @@ fn a_program_error_names_the_operator() {
 
 /// So much memory, and no more, does everybody need who does a run again.
 #[test]
-fn a_program_takes_at_most_8_gib() {
+fn a_program_takes_at_most_4_gib() {
+    const HALF: u32 = 1 << 29;
     let copy = |operand| Node {
-        op: Op::Reshape(Shape::new(&[1 << 31]).unwrap()),
+        op: Op::Reshape(Shape::new(&[HALF]).unwrap()),
         operands: vec![operand],
     };
-    let sized = |input: u32, nodes: Vec<Node>| Program {
+    // Half a GiB of input, two of parameters, one of values, and half of output.
+    let sized = |input: u32| Program {
         inputs: vec![i8(&[input])],
-        parameters: vec![i8(&[1 << 31]), i8(&[1 << 30])],
-        nodes,
+        parameters: vec![i8(&[HALF]), i8(&[3 * HALF])],
+        nodes: vec![copy(Operand::Parameter(0)), copy(Operand::Value(0))],
         outputs: program().outputs,
     };
-    let two = || vec![copy(Operand::Parameter(0)), copy(Operand::Value(0))];
-    let most = sized(1 << 30, two()).check().unwrap();
-    let header = most.header();
+    let most = sized(HALF).check().unwrap();
+    let (header, half) = (most.header(), u64::from(HALF));
     assert_eq!((most.bytes(), header.bytes()), (MAX_BYTES, MAX_BYTES));
-    assert_eq!(header.parameter_bytes, 3 << 30);
-    assert_eq!(header.value_bytes, 4 << 30);
-    assert_eq!(most.running_bytes(), [2 << 30, 4 << 30]);
+    assert_eq!(
+        (
+            header.parameter_bytes,
+            header.value_bytes,
+            header.output_bytes
+        ),
+        (4 * half, 2 * half, half)
+    );
+    assert_eq!(most.running_bytes(), [half, 2 * half]);
     assert!(!header.is_flawed());
 
     let refused = |program: Program| program.check().unwrap_err().to_string();
     assert_eq!(
-        refused(sized((1 << 30) + 1, two())),
-        "operator 1 (Reshape) brings inputs, parameters and values to 8589934593 bytes, more than 8 GiB"
+        refused(sized(HALF + 1)),
+        "takes 4294967297 bytes for inputs, parameters, values and outputs, more than 4 GiB"
     );
-    let mut three = two();
-    three.push(copy(Operand::Value(1)));
+    // The same value once more.
+    let mut twice = sized(HALF);
+    twice.outputs.push(Output {
+        name: "again".into(),
+        value: 0,
+    });
     assert_eq!(
-        refused(sized(1 << 30, three)),
-        "operator 2 (Reshape) brings inputs, parameters and values to 10737418240 bytes, more than 8 GiB"
+        refused(twice),
+        "takes 4831838208 bytes for inputs, parameters, values and outputs, more than 4 GiB"
     );
 }
 
-/// The units of all that fits 8 GiB fit 64 bits.
+/// The units of all that fits 4 GiB fit 64 bits.
 #[test]
 fn the_cost_of_a_program_cannot_wrap() {
     assert!(MAX_BYTES.checked_mul(MAX_INNER + 1).is_some());

@@ -21,16 +21,16 @@ fn instrumented_programs_give_the_trace() {
             .map(|part| to_blob(&reference::run(part, &case.parameters, &inputs).unwrap()))
             .collect::<Vec<_>>();
         assert_eq!(
-            Trace::from_answers(program, &answers).as_ref(),
+            Trace::from_answers(program, answers.clone()).as_ref(),
             Some(&trace)
         );
         // Answers of another size are refused.
         let mut other = answers.clone();
         other[0].push(0);
-        assert_eq!(Trace::from_answers(program, &other), None);
+        assert_eq!(Trace::from_answers(program, other.clone()), None);
         other[0].truncate(answers[0].len() - 1);
-        assert_eq!(Trace::from_answers(program, &other), None);
-        assert_eq!(Trace::from_answers(program, &[]), None);
+        assert_eq!(Trace::from_answers(program, other.clone()), None);
+        assert_eq!(Trace::from_answers(program, vec![]), None);
     }
 }
 

@@ -238,7 +238,7 @@ pub enum SettlementError {
 
     // Buffers
     /// Empty or too long, or the account does not fit.
-    #[msg("The buffer is empty, over 256 KiB, or its account has not Buffer::size(len) bytes")]
+    #[msg("The buffer is empty, over 160 KiB, or its account has not Buffer::size(len) bytes")]
     BufferSize,
     /// Past the end.
     #[msg("The bytes go past the buffer's end")]

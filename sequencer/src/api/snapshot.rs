@@ -4,34 +4,58 @@ use super::Api;
 use super::error::ApiError;
 use crate::store::Store;
 use assay_client::api::{ErrorBody, OCTETS};
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use futures::StreamExt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// The newest one that was asked for, made once however often and by however many it is.
+/// A newer one is made this long after the last, at the earliest, or after so many batches.
+const AGE: Duration = Duration::from_secs(300);
+const BATCHES: u64 = 16;
+/// How long one may be read: with [`AGE`] it says how many there are in memory, at most, however slowly they are read.
+const READING: Duration = Duration::from_secs(900);
+/// Bytes of a part of an answer.
+const PART: usize = 1 << 20;
+
+/// The last one that was made.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshots {
-    kept: Arc<Mutex<Option<(u64, Bytes)>>>,
+    kept: Arc<Mutex<Option<Kept>>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    number: u64,
+    made: Instant,
+    bytes: Bytes,
 }
 
 impl Snapshots {
-    /// The state after batch `number`, the newest final one.
+    /// The state after batch `number`, the newest final one, or after one not long before.
     async fn get(&self, store: Arc<Store>, number: u64) -> Result<Bytes, ApiError> {
-        let mut kept = self.kept.clone().lock_owned().await;
+        // Nobody waits for it: whoever does would keep others from being served.
+        let Ok(mut kept) = self.kept.clone().try_lock_owned() else {
+            return Err(busy("the state is being put together"));
+        };
+        if let Some(kept) = &*kept
+            && kept.made.elapsed() < AGE
+            && number.saturating_sub(kept.number) < BATCHES
+        {
+            return Ok(kept.bytes.clone());
+        }
         // It goes on, and is kept, where whoever asked does not wait for it.
         let made = tokio::task::spawn_blocking(move || {
-            if let Some((of, bytes)) = &*kept
-                && *of == number
-            {
-                return Ok(bytes.clone());
-            }
-            // One is enough in memory.
             *kept = None;
             let bytes = Bytes::from(make(&store, number)?);
-            *kept = Some((number, bytes.clone()));
+            *kept = Some(Kept {
+                number,
+                made: Instant::now(),
+                bytes: bytes.clone(),
+            });
             Ok(bytes)
         });
         let failed = |error: tokio::task::JoinError| {
@@ -45,15 +69,19 @@ impl Snapshots {
     }
 }
 
+fn busy(why: &str) -> ApiError {
+    ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "busy",
+        format!("{why}: try again in a moment"),
+    )
+}
+
 fn make(store: &Store, number: u64) -> Result<Vec<u8>, ApiError> {
     let snapshot = store.snapshot(number)?.ok_or_else(none)?;
     match snapshot.state() {
         Ok(_) => Ok(snapshot.encode()),
-        Err(_) => Err(ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "busy",
-            "another batch became final meanwhile: try again",
-        )),
+        Err(_) => Err(busy("another batch became final meanwhile")),
     }
 }
 
@@ -76,5 +104,16 @@ pub async fn newest(State(api): State<Api>) -> Result<impl IntoResponse, ApiErro
         return Err(none());
     }
     let bytes = api.snapshots.get(api.store.clone(), number).await?;
-    Ok(([(header::CONTENT_TYPE, OCTETS)], bytes))
+    let length = bytes.len();
+    let parts = futures::stream::unfold(bytes, async |mut rest| {
+        let part = rest.split_to(rest.len().min(PART));
+        (!part.is_empty()).then_some((Ok::<_, std::io::Error>(part), rest))
+    });
+    let end = tokio::time::sleep(READING);
+    let body = Body::from_stream(parts.take_until(end));
+    let headers = [
+        (header::CONTENT_TYPE, OCTETS.to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+    ];
+    Ok((headers, body))
 }

@@ -7,6 +7,7 @@ use super::sequencer::{executor, shutdown};
 use super::verifier::words;
 use crate::config::ExecutorChoice;
 use crate::dev::network::{LAMPORTS, Network, Options};
+use crate::rollup;
 use crate::verifier::config::VerifierConfig;
 use crate::verifier::{End, Event, Verifier};
 use anyhow::{Context as _, Result};
@@ -71,6 +72,7 @@ impl Arguments {
         options.chain.ws_port = self.ws_port;
         options.chain.slot = Duration::from_millis(self.slot_ms.max(1));
         options.rollup.params.window = self.window;
+        rollup::check(&options.rollup)?;
         options.listen.set_port(self.port);
         options.executor = self.executor;
         let start = async {

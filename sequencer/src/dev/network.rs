@@ -16,6 +16,7 @@ use assay_client::pda;
 use assay_client::rpc::Rpc;
 use assay_client::sender::{Options as SendOptions, Order, Sender};
 use assay_client::wallet::Wallet;
+use assay_dispute::demand::Times;
 use settlement::state::{Config as RollupConfig, Params};
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -76,7 +77,7 @@ impl Options {
     }
 }
 
-/// A rollup's configuration for development: a window of 20 slots, models callable in the next
+/// A rollup's configuration for development: a window of 24 slots, the shortest there is, models callable in the next
 /// batch, and messages overdue after the time in which a busy machine closes and posts a batch. Its
 /// work units are not bounded by what a verifier could do in so short a window.
 pub fn dev_rollup() -> RollupConfig {
@@ -84,7 +85,7 @@ pub fn dev_rollup() -> RollupConfig {
         bridge: bridge::ID,
         escrow: escrow::ID,
         params: Params {
-            window: 20,
+            window: Times::MIN_WINDOW,
             bond_slice: LAMPORTS,
             max_units: 1 << 42,
             max_records: 16_384,

@@ -149,9 +149,8 @@ impl Shelf {
     }
 
     fn run(&self, model: &Model, input: &[u8]) -> Option<Arc<Trace>> {
-        let parameters = Arc::new(model.parameters().to_vec());
         let run = |executor: Arc<dyn Executor>| {
-            gpu_kernels::trace::trace(&*executor, model.program(), &parameters, input)
+            gpu_kernels::trace::trace(&*executor, model.program(), model.parameters(), input)
         };
         match self.executor().and_then(run) {
             Ok(trace) => Some(Arc::new(trace)),

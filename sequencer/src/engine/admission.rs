@@ -28,6 +28,9 @@ pub struct Admitted {
     pub signed: SignedRequest,
 }
 
+/// Models that one call may deploy or update to: each is loaded and hashed.
+const MODELS: usize = 16;
+
 /// What requests are checked with.
 #[derive(Clone, Debug)]
 pub struct Admission {
@@ -62,12 +65,19 @@ impl Admission {
         let named = checked
             .iter()
             .filter_map(|(_, checked)| *checked.as_ref().ok()?);
-        let named: BTreeSet<ModelKey> = named.collect();
-        let missing = named.into_par_iter().filter_map(|model| {
+        // The first ones, by their roots, where there are more than a call may have.
+        let mut named: BTreeSet<ModelKey> = named.collect();
+        let mut missing: BTreeMap<ModelKey, Refused> = BTreeMap::new();
+        while named.len() > MODELS
+            && let Some(model) = named.pop_last()
+        {
+            missing.insert(model, Refused::Models(MODELS));
+        }
+        let absent = named.into_par_iter().filter_map(|model| {
             let here = blobs_are_here(&self.blobs, &model);
             Some((model, here.err()?))
         });
-        let missing: BTreeMap<ModelKey, Refused> = missing.collect();
+        missing.par_extend(absent);
         let all = requests.into_iter().zip(checked);
         let all = all.map(|(signed, (id, checked))| {
             let refused = match checked {

@@ -26,6 +26,9 @@ pub enum Refused {
         /// The mint.
         mint: Key,
     },
+    /// Another model in a call that has as many as it may.
+    #[error("one call may deploy or update to {0} models: send the others in another call")]
+    Models(usize),
     /// Not the account's next nonce.
     #[error("nonce {got} where {expected} is next: ask GET /v1/accounts/{{owner}} and sign again")]
     Nonce {
@@ -176,7 +179,7 @@ impl Refused {
             Self::TooLarge { .. } | Self::ModelTooLarge { .. } => "too_large",
             Self::Publisher(_) => "publisher",
             Self::Blob(_) => "blob",
-            Self::Answers(_) => "busy",
+            Self::Answers(_) | Self::Models(_) => "busy",
             Self::Execution(_) => "execution",
             Self::Ledger(_) => "ledger",
         }
@@ -186,7 +189,11 @@ impl Refused {
     pub fn retry(&self) -> bool {
         matches!(
             self,
-            Self::NotCallable { .. } | Self::Execution(_) | Self::Blob(_) | Self::Answers(_)
+            Self::NotCallable { .. }
+                | Self::Execution(_)
+                | Self::Blob(_)
+                | Self::Answers(_)
+                | Self::Models(_)
         )
     }
 }

@@ -352,7 +352,9 @@ impl Replica {
                 let known = |root: &Hash| {
                     let mut now = deployed.iter().copied();
                     let now = now.find(|program| program.root() == *root);
+                    let here = || models.blobs().program(root).ok();
                     now.or_else(|| self.store.program_header(root).ok().flatten())
+                        .or_else(|| here().map(|program| program.header()))
                 };
                 let doubt = (!doubtful.is_empty()).then(|| Doubt {
                     header,

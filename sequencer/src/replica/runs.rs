@@ -14,6 +14,7 @@ use assay_ledger::Hash;
 use assay_ledger::batch::Run;
 use assay_ledger::header::Header;
 use assay_tensor::hash::hashv;
+use assay_tensor::program::MAX_BYTES;
 use crossbeam_channel::RecvTimeoutError;
 use gpu_kernels::Executor;
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use tokio::runtime::Handle;
 /// What running models may take, whatever they ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
-    /// Bytes of parameters, inputs and all values of one run. One that takes more cannot be done.
+    /// Bytes of parameters, inputs, all values and outputs of one run. One that takes more cannot be done.
     pub memory: u64,
     /// Bytes of outputs that are in memory at a time, if more than one run has them.
     pub outputs: u64,
@@ -34,7 +35,7 @@ pub struct Caps {
 impl Default for Caps {
     fn default() -> Self {
         Self {
-            memory: 16 << 30,
+            memory: MAX_BYTES,
             outputs: 64 << 20,
         }
     }

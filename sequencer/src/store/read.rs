@@ -31,25 +31,15 @@ impl Store {
 
     /// Everything that the ledger keeps in memory.
     pub fn ledger(&self) -> Result<LedgerTables, StoreError> {
-        let tx = self.reader()?;
-        let mut all = LedgerTables::default();
-        for row in tx.open_table(tables::ACCOUNTS)?.iter()? {
-            all.accounts.push(decode(row?.1.value())?);
-        }
-        for row in tx.open_table(tables::MODELS)?.iter()? {
-            all.models.push(decode(row?.1.value())?);
-        }
-        for row in tx.open_table(tables::OUTBOX)?.iter()? {
-            all.outbox.push(decode(row?.1.value().1)?);
-        }
-        Ok(all)
+        ledger(&self.reader()?)
     }
 
     /// The same as it was after batch `batch`, which is not before the newest final one; past that
     /// state's counts there is more.
     pub fn ledger_after(&self, batch: u64) -> Result<LedgerTables, StoreError> {
-        let mut all = self.ledger()?;
+        // What is read at one time belongs together.
         let tx = self.reader()?;
+        let mut all = ledger(&tx)?;
         let since = (batch.saturating_add(1), 0)..;
         for row in tx
             .open_table(tables::UNDO_ACCOUNTS)?
@@ -259,4 +249,19 @@ impl Store {
         let table = tx.open_table(tables::JOBS)?;
         Ok(table.get(job)?.map(|row| row.value()))
     }
+}
+
+/// Everything that the ledger keeps in memory, at one time.
+fn ledger(tx: &redb::ReadTransaction) -> Result<LedgerTables, StoreError> {
+    let mut all = LedgerTables::default();
+    for row in tx.open_table(tables::ACCOUNTS)?.iter()? {
+        all.accounts.push(decode(row?.1.value())?);
+    }
+    for row in tx.open_table(tables::MODELS)?.iter()? {
+        all.models.push(decode(row?.1.value())?);
+    }
+    for row in tx.open_table(tables::OUTBOX)?.iter()? {
+        all.outbox.push(decode(row?.1.value().1)?);
+    }
+    Ok(all)
 }

@@ -65,7 +65,7 @@ impl Store {
             models: models.map(|(i, m)| (number, i, *m)).collect(),
             outbox: leaves.collect(),
             closed: vec![(record, Vec::new())],
-            programs: snapshot.named_programs().into_values().collect(),
+            programs: snapshot.programs()?.into_values().collect(),
             ..Commit::default()
         };
         let progress = Progress {

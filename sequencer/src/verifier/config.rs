@@ -29,7 +29,8 @@ pub struct VerifierConfig {
     pub executor: ExecutorChoice,
     /// The share of the models' runs that is done again.
     pub sample: f64,
-    /// Bytes of parameters, inputs and all values of one run: a model that takes more is not run.
+    /// Bytes of parameters, inputs, all values and outputs of one run: a model that takes more is not run. For a while it
+    /// takes up to four times as much.
     pub memory: u64,
     /// What chooses that share, 64 hex digits; random at every start if absent.
     pub seed: Option<String>,

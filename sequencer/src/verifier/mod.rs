@@ -164,8 +164,7 @@ impl Verifier {
         let blobs = Blobs::open(&config.data_dir).context("cannot make the directory of blobs")?;
         let mirrors = Mirrors::new(mirrors);
         if config.from_final && store.progress()?.is_none() {
-            let limit = config.memory;
-            begin::at_final(&rpc, &rollup, &store, &mirrors, limit).await?;
+            begin::at_final(&rpc, &rollup, &store, &mirrors).await?;
         }
         let shelf = Arc::new(Shelf::new(blobs.clone(), config.executor));
         let fetcher = Fetcher::new(mirrors.clone(), blobs.clone(), config.memory);

@@ -92,12 +92,21 @@ impl Collected {
         parts.filter(lacks).collect()
     }
 
-    /// The parameters' types, if all of their leaves are here.
+    /// The parameters' types, if all of their leaves are here, and are those of a program: whoever shows leaves that are
+    /// not could say that there is any number of chunks.
     fn types(&self, header: &ProgramHeader) -> Option<Vec<TensorType>> {
-        let indices = 0..u64::from(header.parameters);
-        let leaf = |index| self.leaves.get(&(List::Parameters as u8, index));
-        let types = indices.map(|index| Some(TypeLeaf::decode(leaf(index)?).ok()?.ty));
-        types.collect()
+        let mut sum = 0u64;
+        let mut types = Vec::new();
+        for index in 0..u64::from(header.parameters) {
+            let leaf = self.leaves.get(&(List::Parameters as u8, index))?;
+            let leaf = TypeLeaf::decode(leaf).ok()?;
+            sum = sum.checked_add(leaf.ty.bytes())?;
+            if leaf.running_bytes != sum || sum > header.parameter_bytes {
+                return None;
+            }
+            types.push(leaf.ty);
+        }
+        (sum == header.parameter_bytes).then_some(types)
     }
 
     /// The bytes of parameters of so many chunks each, if they are here.
@@ -134,6 +143,7 @@ mod tests {
     use crate::demo::digits::Digits;
     use crate::store::leaves::Spelling;
     use assay_tensor::program::to_blob;
+    use assay_tensor::types::DType;
 
     fn pieces(of: Blob, first: u64, count: u8) -> Pieces {
         Pieces { of, first, count }
@@ -174,6 +184,23 @@ mod tests {
         assert_eq!(missing[..3], lists[1..]);
         assert_eq!(missing[3..], sized);
         assert_eq!(collected.missing(&header, Some(&program)), sized);
+
+        // Leaves that do not add up to what the header says are of no program, and nothing is asked for by them.
+        let more = ProgramHeader {
+            parameter_bytes: header.parameter_bytes + 1,
+            ..header
+        };
+        assert_eq!(collected.missing(&more, None)[..], lists[1..]);
+        let mut huge = Collected::default();
+        for index in 0..u64::from(header.parameters) {
+            let leaf = TypeLeaf {
+                ty: TensorType::new(DType::I32, &[1 << 31]).unwrap(),
+                running_bytes: (index + 1) << 33,
+            };
+            let (bytes, path) = (leaf.encode(), Vec::new());
+            huge.take(Blob::Parameters, index, Answer::Leaf { bytes, path });
+        }
+        assert_eq!(huge.missing(&header, None)[..], lists[1..]);
 
         assert_eq!(collected.leaves(&header), None);
         give(&mut collected, Blob::Operators, List::Operators);

@@ -68,7 +68,7 @@ async fn a_verifier_begins_at_a_final_batch_with_the_state_that_l1_names() -> Re
     until_final(&api, last).await?;
 
     // A state with a lamport more, under the true header; the same under a header that names it; and rubbish.
-    let true_one = Snapshot::decode(&api.snapshot(u64::MAX).await?)?;
+    let true_one = Snapshot::decode(&api.snapshot(|_| true).await?)?;
     let mut richer = true_one.clone();
     richer.accounts[1].balance += 1;
     let mut named = richer.clone();
@@ -76,7 +76,11 @@ async fn a_verifier_begins_at_a_final_batch_with_the_state_that_l1_names() -> Re
     state.start_batch();
     named.header.state = state.components();
     named.accounts = true_one.accounts.clone();
+    // And one that hides what its models take.
+    let mut hiding = true_one.clone();
+    hiding.programs.clear();
     let liars = [
+        giving(hiding.encode()).await?,
         giving(richer.encode()).await?,
         giving(named.encode()).await?,
         giving(b"no state".to_vec()).await?,

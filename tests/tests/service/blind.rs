@@ -121,11 +121,12 @@ impl Running {
     }
 }
 
-/// Skips the sixth of its window in which a verifier waits for somebody else to give what the newest batch names.
-async fn skip_mirrors(l1: &L1) -> Result<()> {
+/// Skips this part of the window, in which a verifier waits for somebody else to give what the newest batch names: a twelfth
+/// for a program, a quarter for parameters.
+async fn skip_mirrors(l1: &L1, part: u64) -> Result<()> {
     let window = accounts::rollup(l1.sender.rpc(), &l1.rollup).await?.config;
     let slot = l1.sender.rpc().slot().await?;
-    l1.skip_to(slot + window.params.window / 6).await
+    l1.skip_to(slot + window.params.window / part).await
 }
 
 /// Waits until neither demands nor buffers are left.
@@ -142,7 +143,7 @@ async fn settled(l1: &L1, key: &Wallet) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_nobody_serves_is_demanded_and_read_from_l1() -> Result<()> {
-    let l1 = L1::with(rollup(2_400)).await?;
+    let l1 = L1::with(rollup(14_400)).await?;
     let service = Service::start(l1.config()).await?;
     let api = Api::new(service.url());
     let challenger = rich(&l1, "challenger.json").await?;
@@ -158,11 +159,14 @@ async fn a_model_that_nobody_serves_is_demanded_and_read_from_l1() -> Result<()>
     assert!(said.contains("no source is named"), "{said}");
     let stands = blind.until(|standing| standing.stands.is_some()).await?;
     assert!(stands.head >= 1 && stands.head < last, "{stands:?}");
-    skip_mirrors(&l1).await?;
+    skip_mirrors(&l1, 12).await?;
     log.demanded(1).await?;
     // In the middle of it.
     blind.stop().await?;
     let mut blind = log.start(&l1, &[]).await?;
+    // The four lists of the program; then its parameters.
+    log.demanded(4).await?;
+    skip_mirrors(&l1, 6).await?;
     blind
         .until(|standing| standing.head >= last && standing.trouble().is_none())
         .await?;
@@ -196,7 +200,7 @@ async fn a_batch_is_reverted_whose_model_nobody_gives() -> Result<()> {
     let mirrors = [api.url().to_owned()];
     let running = log.start(&l1, &mirrors).await?;
     let lie = told(&cheater, &work).await?;
-    skip_mirrors(&l1).await?;
+    skip_mirrors(&l1, 4).await?;
     log.demanded(1).await?;
     // Whatever becomes of it then: another one goes on.
     running.kill().await;

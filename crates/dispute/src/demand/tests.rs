@@ -230,13 +230,13 @@ fn a_sixth_each_to_demand_and_to_answer_leaves_then_chunks() {
         assert_eq!(times(leaves, 1_090, 90), (1_015, 1_030));
         // What does not divide is for disputes.
         assert_eq!(times(leaves, 1_100, 100), (1_016, 1_032));
-        assert_eq!(times(leaves, 1_006, Times::MIN_WINDOW), (1_001, 1_002));
+        assert_eq!(times(leaves, 1_024, Times::MIN_WINDOW), (1_004, 1_008));
         assert_eq!(times(leaves, 1_005, 5), (1_000, 1_000));
         assert_eq!(times(leaves, 5, u64::MAX), (0, 0));
     }
     assert_eq!(times(chunks, 1_090, 90), (1_045, 1_060));
     assert_eq!(times(chunks, 1_100, 100), (1_048, 1_064));
-    assert_eq!(times(chunks, 1_006, Times::MIN_WINDOW), (1_003, 1_004));
+    assert_eq!(times(chunks, 1_024, Times::MIN_WINDOW), (1_012, 1_016));
     assert_eq!(Times::all_answered(1_100, 100), 1_064);
     let most = u64::MAX;
     assert_eq!(times(chunks, most, most), (most / 6 * 3, most / 6 * 4));

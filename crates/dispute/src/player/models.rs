@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Debug)]
 pub struct Model {
     program: CheckedProgram,
-    parameters: Vec<Tensor>,
+    parameters: Arc<Vec<Tensor>>,
     trees: TensorTrees,
 }
 
@@ -24,7 +24,7 @@ impl Model {
         parameters.iter().map(Tensor::ty).eq(types).then(|| Self {
             trees: TensorTrees::new(&parameters),
             program,
-            parameters,
+            parameters: Arc::new(parameters),
         })
     }
 
@@ -34,7 +34,7 @@ impl Model {
     }
 
     /// The parameters.
-    pub fn parameters(&self) -> &[Tensor] {
+    pub fn parameters(&self) -> &Arc<Vec<Tensor>> {
         &self.parameters
     }
 

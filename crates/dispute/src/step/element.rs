@@ -46,7 +46,8 @@ use layout::{Layout, Source};
 
 /// The longest proof of an element of an operator that passes its check, in bytes, or a little more.
 ///
-/// An input's tree is one over all inputs, which no shape bounds; what is longer than a transaction takes never runs.
+/// An input's tree is one over all inputs, which together are not longer than a tensor may be: a program that passes its check
+/// takes at most 4 GiB.
 pub const MAX_PROOF: usize = {
     const fn path(leaves: u64) -> u64 {
         32 * depth(leaves) as u64

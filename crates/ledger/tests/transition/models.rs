@@ -188,10 +188,10 @@ fn a_program_out_of_bounds_is_not_deployed() {
         operators: 1_000,
         outputs: MAX_OUTPUTS as u32,
         units: env.params.max_units,
-        input_bytes: u64::from(u32::MAX),
+        input_bytes: 1 << 30,
         parameter_bytes: MAX_PARAMETERS as u64,
-        value_bytes: MAX_BYTES - u64::from(u32::MAX) - MAX_PARAMETERS as u64,
-        output_bytes: u64::from(u32::MAX),
+        value_bytes: MAX_BYTES - (1 << 31) - MAX_PARAMETERS as u64,
+        output_bytes: 1 << 30,
         ..good
     };
     let none = |header: ProgramHeader| ProgramHeader {
@@ -246,7 +246,7 @@ fn a_program_out_of_bounds_is_not_deployed() {
         |h| h.parameter_bytes = MAX_BYTES,
         |h| h.parameter_bytes = u64::MAX,
         |h| h.value_bytes = u64::from(h.operators) - 1,
-        |h| h.value_bytes = MAX_BYTES - h.input_bytes - h.parameter_bytes + 1,
+        |h| h.value_bytes = MAX_BYTES - h.input_bytes - h.parameter_bytes - h.output_bytes + 1,
         |h| h.value_bytes = u64::MAX,
         |h| h.output_bytes = 0,
         |h| h.output_bytes = 1 << 32,

@@ -331,9 +331,9 @@ impl<'a> Lowering<'a> {
         };
         let program = program.check().map_err(|source| {
             let operator = match &source {
-                ProgramError::Operator { index, .. }
-                | ProgramError::Operand { index, .. }
-                | ProgramError::Bytes { index, .. } => Some(*index),
+                ProgramError::Operator { index, .. } | ProgramError::Operand { index, .. } => {
+                    Some(*index)
+                }
                 _ => None,
             };
             match operator.and_then(node) {
