@@ -12,6 +12,7 @@ use crate::verifier::config::VerifierConfig;
 use crate::verifier::{End, Event, Verifier};
 use anyhow::{Context as _, Result};
 use assay_client::wallet::Wallet;
+use assay_dispute::demand::Times;
 use clap::Args;
 use serde_json::json;
 use solana_pubkey::Pubkey;
@@ -42,7 +43,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 400)]
     slot_ms: u64,
     /// Slots until a batch is final.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = Times::MIN_WINDOW)]
     window: u64,
     /// What runs the models: auto, cpu or wgpu.
     #[arg(long, default_value = "auto", value_parser = executor)]
