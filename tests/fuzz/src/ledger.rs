@@ -98,6 +98,58 @@ pub mod header {
     }
 }
 
+/// The state after a batch, from whoever gives it.
+pub mod snapshot {
+    use crate::batch::{every_kind, first};
+    use assay_ledger::header::Header;
+    use assay_ledger::snapshot::Snapshot;
+    use assay_ledger::store::FullState;
+    use assay_ledger::transaction::Transaction;
+
+    pub fn run(bytes: &[u8]) -> bool {
+        let header = Snapshot::header(bytes);
+        let Ok(snapshot) = Snapshot::decode(bytes) else {
+            return false;
+        };
+        assert_eq!(header, Ok(Some(snapshot.header)));
+        assert_eq!(snapshot.encode(), bytes);
+        let programs = snapshot.programs();
+        let Ok(mut state) = snapshot.state() else {
+            return false;
+        };
+        assert_eq!(state.components(), snapshot.header.state);
+        state.start_batch();
+        programs.is_ok()
+    }
+
+    fn of(mut state: FullState) -> Vec<u8> {
+        let header = Header {
+            state: state.components(),
+            ..every_kind().header
+        };
+        let deployed = first().finish().records.into_iter();
+        let deployed = deployed.filter_map(|(tx, _)| match tx {
+            Transaction::Deploy { program, .. } => Some(program),
+            _ => None,
+        });
+        let outbox = 0..header.state.outbox.count;
+        let snapshot = Snapshot {
+            header,
+            accounts: state.accounts().to_vec(),
+            models: state.models().to_vec(),
+            outbox: outbox
+                .filter_map(|index| state.outbox_leaf(index))
+                .collect(),
+            programs: deployed.collect(),
+        };
+        snapshot.encode()
+    }
+
+    pub fn seeds() -> Vec<Vec<u8>> {
+        vec![of(FullState::genesis()), of(every_kind().state)]
+    }
+}
+
 /// A transaction, and what it does.
 pub mod transaction {
     use crate::batch::{Batch, OUTPUT, every_kind, first};

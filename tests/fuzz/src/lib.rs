@@ -57,6 +57,7 @@ macro_rules! targets {
 pub const TARGETS: &[Target] = targets![
     ledger::codec 4_000,
     ledger::header 4_000,
+    ledger::snapshot 2_000,
     ledger::transaction 6_000,
     ledger::request 6_000,
     ledger::message 6_000,
