@@ -144,7 +144,7 @@ fn the_formats_are_pinned() {
         "5Cu7XjEXBBfBQx9j3QezLaNm3AsKjjyiNpzKWRSVzaaY"
     );
     assert_eq!(Rollup::size(), 340);
-    assert_eq!(Chain::size(), 64 + RING * 152);
+    assert_eq!(Chain::size(), 64 + RING * 168);
     assert_eq!(Sequencer::size(), 106);
     assert_eq!(InboxPage::size(), 6_280);
     assert_eq!(BatchData::sealed_size(), 112);

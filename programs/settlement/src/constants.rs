@@ -5,9 +5,8 @@ use assay_dispute::step::element::MAX_PROOF;
 use assay_ledger::data::CHUNK;
 
 /// Batches that the chain account remembers: the pending ones and the newest final ones.
-pub const RING: usize = 64;
-/// Most batches that may be pending at once. Half of the ring, so that at least [`RING`] / 2
-/// final batches stay readable.
+pub const RING: usize = 60;
+/// Most batches that may be pending at once. At least [`RING`] less as many final batches stay readable.
 pub const MAX_PENDING: u64 = 32;
 /// Messages of one inbox page.
 pub const PAGE_ENTRIES: usize = 128;

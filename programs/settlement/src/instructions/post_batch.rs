@@ -193,7 +193,11 @@ impl PostBatch<'_> {
     pub fn handler(ctx: Context<Self>, header: BatchHeader) -> Result<()> {
         // Whoever would dispute the batch must be able to read the header: see `write_chunks`.
         top_level()?;
-        let slot = Clock::get()?.slot;
+        let Clock {
+            slot,
+            unix_timestamp,
+            ..
+        } = Clock::get()?;
         let point = ctx.accounts.validate(&header, slot)?;
         let hash = hash(&header)?;
         let params = &header.params;
@@ -214,6 +218,9 @@ impl PostBatch<'_> {
                 bond_slice: params.bond_slice,
                 life,
                 disputes: 0,
+                posted_at: unix_timestamp,
+                pieces: 0,
+                padding: [0; 4],
             })?;
             chain.invariant()?;
         }

@@ -41,6 +41,12 @@ pub struct BatchSlot {
     pub life: u32,
     /// Open disputes over it, and open demands for what it names: they hold its finality back.
     pub disputes: u32,
+    /// `Clock::unix_timestamp` when it was posted.
+    pub posted_at: i64,
+    /// Pieces demanded of what it names and not answered yet: they set the price of the next demand.
+    pub pieces: u32,
+    /// Zero.
+    pub padding: [u8; 4],
 }
 
 /// A rollup's chain account.
@@ -84,6 +90,9 @@ impl Chain {
             + 8 // bond_slice
             + 4 // life
             + 4 // disputes
+            + 8 // posted_at
+            + 4 // pieces
+            + 4 // padding
         )
     }
 
