@@ -11,6 +11,7 @@ use crate::dispute::{Driver, Listener};
 use crate::engine::EngineHandle;
 use crate::engine::backlog::Room;
 use crate::engine::rig::{self, Options, Rig};
+use crate::l1::costs::Costs;
 use crate::l1::error::L1Error;
 use crate::l1::follower::Follower;
 use crate::l1::poster::Poster;
@@ -141,6 +142,7 @@ impl Service {
             closed: rig.closed.clone(),
             in_flight: config.l1.in_flight,
             poll: config.l1.poll(),
+            costs: Costs::start(l1.clone(), rig.store.clone(), rig.metrics.clone()),
             posting: posting.clone(),
             repost: config.l1.repost,
             held: None,

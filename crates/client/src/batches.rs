@@ -5,39 +5,34 @@
 //! L1, or the header after it, names, and data when it has the header's data root. So a node that
 //! lies, or forgets, can delay the reader but not mislead it.
 //!
-//! Anybody can name the accounts of a batch in transactions of his own. L1 says in which slots the newest
-//! batches were posted, so whoever follows L1 fetches only what is in those. Of older batches and of the data
-//! it says no such thing: a stranger's transaction costs him a fee, and the reader one call. Nothing is fetched
-//! twice because of an error.
+//! Anybody can name the accounts of a batch in transactions. L1 says in which slot the tip was
+//! posted, and each post says, checked by the program, in which slot its parent was posted and in
+//! which slots its data was written. So only transactions of these slots are fetched.
 
 mod data;
 
 pub use data::DataReader;
 
-use crate::history::{self, Call, Entry};
+use crate::history::{self, Call, SlotReader, Walk, Walked};
 use crate::rpc::{Rpc, RpcError, Severity};
 use crate::{accounts, pda};
 use assay_ledger::Hash;
 use assay_ledger::header::{Header, genesis_hash};
-use futures::{StreamExt, TryStreamExt};
 use settlement::instruction::PostBatch;
-use settlement::state::Chain;
+use settlement::state::{Chain, WriteSlots};
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 use solana_transaction_status_client_types::EncodedConfirmedTransactionWithStatusMeta;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-/// Transactions fetched at a time.
-const WIDTH: usize = 16;
-/// Transactions of a page after which is noted how far it was looked at.
-const PART: usize = 64;
-/// Pages that are looked at in one call, so that a node whose lists do not end cannot hold up its caller.
-const MOST_PAGES: usize = 50;
-/// Transactions that are listed and not given, of which is known.
-const MOST_LATE: usize = 10_000;
+/// Pages that are listed in one call, so that a node whose lists do not end cannot hold up its
+/// caller: 256,000 transactions.
+const MOST_PAGES: usize = 256;
+/// Walks that are kept: those towards batches that nobody asks for any more are dropped.
+const MOST_WALKS: usize = 16;
 
 /// A batch as it was posted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posted {
     /// Its header.
     pub header: Header,
@@ -47,6 +42,10 @@ pub struct Posted {
     pub signature: Signature,
     /// The slot of that transaction.
     pub slot: u64,
+    /// The slot in which its parent was posted; 0 where that is genesis.
+    pub parent_slot: u64,
+    /// The slots in which its data was written.
+    pub writes: WriteSlots,
     /// The fee that was paid for it.
     pub lamports: u64,
     /// Its bytes on the wire.
@@ -71,6 +70,12 @@ pub enum BatchError {
         /// The batch.
         number: u64,
     },
+    /// Other transactions stand before what is read; the next call goes on from there.
+    #[error("batch {number} is not found yet among the transactions that name its accounts: the search goes on")]
+    Busy {
+        /// The batch.
+        number: u64,
+    },
     /// What the reader has is final on L1 in another form: it is another rollup's, or another
     /// chain's.
     #[error("batch {number}, which is final on L1, is not the one that was read")]
@@ -85,7 +90,7 @@ impl BatchError {
     pub fn severity(&self) -> Severity {
         match self {
             Self::Rpc(e) => e.severity(),
-            Self::Missing { .. } | Self::Data { .. } => Severity::Temporary,
+            Self::Missing { .. } | Self::Data { .. } | Self::Busy { .. } => Severity::Temporary,
             Self::Diverged { .. } => Severity::Permanent,
         }
     }
@@ -100,77 +105,28 @@ pub struct Ahead {
     pub batches: Vec<Posted>,
 }
 
-/// Reads a rollup's headers. What it has looked at it does not look at again, whatever error comes between.
+/// Reads a rollup's headers. What it has listed it does not list again, whatever error comes between.
 #[derive(Clone, Debug)]
 pub struct Reader {
     rollup: Pubkey,
     /// Batches that were posted, by hash; those before the newest final one are forgotten.
     posts: HashMap<Hash, Posted>,
-    /// Nothing up to this transaction of the chain account is to be read.
-    base: Option<Signature>,
-    /// The newest one that was looked at.
-    newest: Option<Signature>,
-    /// What was not looked at between these two, the newest last.
-    gaps: Vec<Gap>,
-    /// Transactions that the node lists and did not give.
-    late: Vec<Entry>,
-    /// Those that it gave, where its list is read again.
-    given: HashSet<Signature>,
+    /// The searches for batches that were not found yet, by the hash of what is looked for.
+    walks: HashMap<Hash, Walk>,
+    slots: SlotReader,
     /// Slots of a window.
     window: Option<u64>,
     data: DataReader,
 }
 
-/// Transactions before the one and after the other.
-#[derive(Clone, Copy, Debug)]
-struct Gap {
-    before: Option<Signature>,
-    until: Option<Signature>,
-    /// Whether it begins with the newest of all, and none of it was looked at.
-    fresh: bool,
-}
-
-/// In which slots the newest batches were posted: those that L1 still has in its ring.
-#[derive(Debug, Default)]
-struct Slots {
-    known: HashSet<u64>,
-}
-
-impl Slots {
-    fn new(chain: &Chain, window: u64) -> Self {
-        // Places after the tip's are of batches that were reverted.
-        let kept = chain.slots.iter();
-        let kept = kept.filter(|slot| (1..=chain.tip_number).contains(&slot.number));
-        let posted = kept.map(|slot| slot.window_end.saturating_sub(window));
-        Self {
-            known: posted.collect(),
-        }
-    }
-
-    /// Whether a batch that L1 has was posted in this slot, as far as L1 says so: of older ones it does not.
-    fn may_be(&self, slot: u64) -> bool {
-        let oldest = self.known.iter().min();
-        self.known.contains(&slot) || oldest.is_none_or(|oldest| slot < *oldest)
-    }
-
-    /// Whether a slot is after all that L1 was asked about: what is in it may be a batch, later.
-    fn is_later(&self, slot: u64) -> bool {
-        let newest = self.known.iter().max();
-        newest.is_some_and(|newest| slot > *newest)
-    }
-}
-
 impl Reader {
-    /// A reader of the batches that were posted after transaction `until`; of all for `None`.
-    pub fn new(rollup: Pubkey, until: Option<Signature>) -> Self {
+    /// A reader of the batches of a rollup.
+    pub fn new(rollup: Pubkey) -> Self {
         Self {
             rollup,
             posts: HashMap::new(),
-            base: until,
-            newest: until,
-            gaps: Vec::new(),
-            late: Vec::new(),
-            given: HashSet::new(),
+            walks: HashMap::new(),
+            slots: SlotReader::default(),
             window: None,
             data: DataReader::default(),
         }
@@ -182,8 +138,7 @@ impl Reader {
     }
 
     /// Compares L1's batches with the known ones: `known` gives the hash of the known batch with
-    /// a number, `None` past the newest one. What is known must have been posted before the
-    /// transaction that the reader began after.
+    /// a number, `None` past the newest one.
     pub async fn read(
         &mut self,
         rpc: &Rpc,
@@ -200,35 +155,32 @@ impl Reader {
             0 => (0, genesis),
             number => (number, tip.hash),
         };
-        let mut batches = Vec::new();
-        let mut pages = 0;
+        let mut batches: Vec<Posted> = Vec::new();
+        let mut pages = MOST_PAGES;
         while known(number) != Some(hash) {
             if number == 0 {
                 return Err(BatchError::Diverged { number: 1 });
             }
-            let Some(posted) = self.posts.get(&hash) else {
-                if pages == 0 {
-                    self.begin(rpc).await?;
+            let posted = match self.posts.get(&hash) {
+                Some(posted) => posted.clone(),
+                None => {
+                    let slot = match batches.last() {
+                        Some(child) => child.parent_slot,
+                        None => tip.posted_slot(self.window(rpc).await?),
+                    };
+                    let before = batches.last().map(|child| child.signature);
+                    self.find(rpc, (number, hash), slot, before, &mut pages)
+                        .await?
                 }
-                let slots = Slots::new(chain, self.window.unwrap_or(u64::MAX));
-                pages += 1;
-                if pages > MOST_PAGES {
-                    return Err(BatchError::Missing { number });
-                }
-                if !self.look(rpc, &slots).await? {
-                    // Perhaps it is listed late, behind what was listed before.
-                    self.newest = self.base;
-                    return Err(BatchError::Missing { number });
-                }
-                continue;
             };
-            batches.push(*posted);
             hash = posted.header.parent;
             number -= 1;
+            batches.push(posted);
         }
         if number < chain.final_number && known(number + 1).is_some() {
             return Err(BatchError::Diverged { number: number + 1 });
         }
+        self.walks.clear();
         batches.reverse();
         Ok(Ahead {
             common: number,
@@ -238,132 +190,110 @@ impl Reader {
 
     /// Forgets the batches up to `number`, which is final and known.
     pub fn forget(&mut self, number: u64) {
-        let mut all = self.posts.values();
-        if let Some(posted) = all.find(|posted| posted.header.number == number) {
-            self.base = Some(posted.signature);
-        }
         self.posts.retain(|_, posted| posted.header.number > number);
     }
 
-    /// Begins with what has come since the last time, and with what the node did not give then.
-    async fn begin(&mut self, rpc: &Rpc) -> Result<(), BatchError> {
-        if self.window.is_none() {
-            let rollup = accounts::rollup(rpc, &self.rollup).await?;
-            self.window = Some(rollup.config.params.window);
+    /// Slots of the rollup's window.
+    async fn window(&mut self, rpc: &Rpc) -> Result<u64, BatchError> {
+        if let Some(window) = self.window {
+            return Ok(window);
         }
-        self.gaps.pop_if(|gap| gap.fresh);
-        self.gaps.push(Gap {
-            before: None,
-            until: self.newest,
-            fresh: true,
-        });
-        let late = std::mem::take(&mut self.late);
-        for (at, part) in (0..).step_by(PART).zip(late.chunks(PART)) {
-            if let Err(error) = self.take(rpc, part).await {
-                self.late.extend_from_slice(&late[at..]);
-                return Err(error);
-            }
-        }
-        Ok(())
+        let rollup = accounts::rollup(rpc, &self.rollup).await?;
+        Ok(*self.window.insert(rollup.config.params.window))
     }
 
-    /// Looks at a page of what is left. Whether there was one.
-    async fn look(&mut self, rpc: &Rpc, slots: &Slots) -> Result<bool, BatchError> {
+    /// Finds the batch of this number and hash, which was posted in `slot` and before the
+    /// transaction `before`.
+    async fn find(
+        &mut self,
+        rpc: &Rpc,
+        (number, hash): (u64, Hash),
+        slot: u64,
+        before: Option<Signature>,
+        pages: &mut usize,
+    ) -> Result<Posted, BatchError> {
         let chain = pda::chain(&self.rollup);
-        let Some(gap) = self.gaps.last().copied() else {
-            return Ok(false);
+        if self.walks.len() >= MOST_WALKS && !self.walks.contains_key(&hash) {
+            self.walks.clear();
+        }
+        let walk = self.walks.entry(hash);
+        let walk = walk.or_insert_with(|| Walk::new(chain, before));
+        let entries = match walk.to(rpc, slot, pages).await? {
+            Walked::Done(entries) => entries,
+            Walked::Busy => return Err(BatchError::Busy { number }),
         };
-        let page = history::page(rpc, &chain, gap.before, gap.until).await?;
-        if page.is_empty() {
-            self.gaps.pop();
-            return Ok(true);
-        }
-        // What comes after all that L1 was asked about is looked at when L1 says more.
-        let newer = page.iter().take_while(|entry| slots.is_later(entry.slot));
-        let (newer, page) = page.split_at(newer.count());
-        self.pass(newer.last());
-        let mut first = page.first().filter(|_| gap.fresh);
-        for part in page.chunks(PART) {
-            let wanted = part.iter().filter(|entry| !entry.failed);
-            let wanted = wanted.filter(|entry| slots.may_be(entry.slot));
-            let wanted = wanted.filter(|entry| !self.given.contains(&entry.signature));
-            let wanted: Vec<Entry> = wanted.copied().collect();
-            self.take(rpc, &wanted).await?;
-            self.pass(part.last());
-            if let Some(first) = first.take() {
-                self.newest = Some(first.signature);
-                if let Some(gap) = self.gaps.last_mut() {
-                    gap.fresh = false;
-                }
+        let rollup = &self.rollup;
+        let posts = |entry: &history::Entry, transaction: &_| {
+            let found = posts(entry, transaction, rollup);
+            (!found.is_empty()).then_some(found)
+        };
+        let read = self.slots.read(rpc, entries, posts).await?;
+        for posted in read.found.into_iter().flat_map(|(_, posts)| posts) {
+            // Of two lives of the same batch the newer one counts.
+            let known = self.posts.entry(posted.header.hash());
+            let known = known.or_insert_with(|| posted.clone());
+            if known.slot < posted.slot {
+                *known = posted;
             }
         }
-        Ok(true)
-    }
-
-    /// The newest gap begins after this transaction.
-    fn pass(&mut self, entry: Option<&Entry>) {
-        if let (Some(gap), Some(entry)) = (self.gaps.last_mut(), entry) {
-            gap.before = Some(entry.signature);
+        let Some(posted) = self.posts.get(&hash).cloned() else {
+            // Perhaps it is listed late, behind what was listed before.
+            self.walks.remove(&hash);
+            return Err(BatchError::Missing { number });
+        };
+        // The walk to a batch goes on to its parent.
+        if let Some(walk) = self.walks.remove(&hash) {
+            self.walks.insert(posted.header.parent, walk);
         }
-    }
-
-    /// Fetches transactions and adds what they posted.
-    async fn take(&mut self, rpc: &Rpc, entries: &[Entry]) -> Result<(), BatchError> {
-        let mut transactions = fetch(rpc, entries.iter().copied());
-        while let Some((entry, transaction)) = transactions.try_next().await? {
-            let Some(transaction) = transaction else {
-                if self.late.len() < MOST_LATE {
-                    self.late.push(entry);
-                }
-                continue;
-            };
-            if self.given.len() >= history::MOST {
-                self.given.clear();
-            }
-            self.given.insert(entry.signature);
-            for call in history::calls(&transaction) {
-                if let Some((header, data)) = post(&call, &self.rollup) {
-                    let (lamports, bytes) = history::cost(&transaction);
-                    let posted = Posted {
-                        header,
-                        data,
-                        signature: entry.signature,
-                        slot: entry.slot,
-                        lamports,
-                        bytes,
-                    };
-                    // Of two lives of the same batch the newer one counts.
-                    let known = self.posts.entry(header.hash()).or_insert(posted);
-                    if known.slot < posted.slot {
-                        *known = posted;
-                    }
-                }
-            }
-        }
-        Ok(())
+        Ok(posted)
     }
 }
 
-/// The transactions of these entries, in order; `None` for one that the node does not have (yet).
-fn fetch(
-    rpc: &Rpc,
-    entries: impl IntoIterator<Item = Entry>,
-) -> impl futures::TryStream<
-    Ok = (Entry, Option<EncodedConfirmedTransactionWithStatusMeta>),
-    Error = RpcError,
-> + Unpin {
-    let fetched = futures::stream::iter(entries)
-        .map(async move |entry: Entry| Ok((entry, rpc.transaction(&entry.signature).await?)))
-        .buffered(WIDTH);
-    Box::pin(fetched)
+/// The batches that a transaction posted.
+fn posts(
+    entry: &history::Entry,
+    transaction: &EncodedConfirmedTransactionWithStatusMeta,
+    rollup: &Pubkey,
+) -> Vec<Posted> {
+    let calls = history::calls(transaction);
+    let posts = calls.iter().filter_map(|call| post(call, rollup));
+    let (lamports, bytes) = history::cost(transaction);
+    let posted = posts.map(|post| Posted {
+        header: post.header,
+        data: post.data,
+        signature: entry.signature,
+        slot: entry.slot,
+        parent_slot: post.parent_slot,
+        writes: post.writes,
+        lamports,
+        bytes,
+    });
+    posted.collect()
 }
 
-/// The header that a call posts to `rollup`, and the account of its data.
-fn post(call: &Call, rollup: &Pubkey) -> Option<(Header, Pubkey)> {
+/// What a call of `post_batch` says.
+struct Post {
+    header: Header,
+    data: Pubkey,
+    parent_slot: u64,
+    writes: WriteSlots,
+}
+
+/// What a call posts to `rollup`.
+fn post(call: &Call, rollup: &Pubkey) -> Option<Post> {
     // The accounts of `post_batch`: key, rollup, chain, sequencer, data, page.
     if call.program != settlement::ID || call.account(1) != *rollup {
         return None;
     }
-    let PostBatch { header } = call.arguments()?;
-    Some((header.to_ledger().ok()?, call.account(4)))
+    let PostBatch {
+        header,
+        parent_slot,
+        writes,
+    } = call.arguments()?;
+    Some(Post {
+        header: header.to_ledger().ok()?,
+        data: call.account(4),
+        parent_slot,
+        writes,
+    })
 }

@@ -5,28 +5,28 @@
 //! candidates; a message is taken when the chain's value with it is the one that L1 has. So a node
 //! that lies, or forgets, can delay the reader but not mislead it.
 //!
-//! Anybody can name a page in transactions of his own. A page says in which slot each of its messages
-//! was sent, so no transaction of another slot is fetched; only of a page that is closed, because all
-//! its messages are final, every transaction is.
+//! Anybody can name a page in transactions. A page says in which slot each of its messages was sent,
+//! so no transaction of another slot is fetched; only of a page that is closed, because all its
+//! messages are final, every slot is read, back to the first message that is wanted.
 
 use crate::accounts;
-use crate::history::{self, Entry};
+use crate::history::{self, Entry, SlotReader, Walk, Walked};
 use crate::pda;
 use crate::rpc::{Rpc, RpcError, Severity};
 use assay_ledger::Hash;
 use assay_ledger::inbox::{Message, MessageKind, chain_next};
 use assay_ledger::state::InboxHead;
-use futures::StreamExt;
 use settlement::constants::PAGE_ENTRIES;
 use settlement::instruction::Enqueue;
 use settlement::state::Rollup;
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 use solana_transaction_status_client_types::EncodedConfirmedTransactionWithStatusMeta;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Transactions fetched at a time.
-const WIDTH: usize = 16;
+/// Pages of a list that are read in one call, so that a node whose lists do not end cannot hold up
+/// its caller: 256,000 transactions.
+const MOST_PAGES: usize = 256;
 /// Looks in a row that find another inbox than the one that was read, until it is believed: a node that
 /// lags, or is on a fork, shows one too.
 const DIVERGED_LOOKS: u32 = 8;
@@ -58,6 +58,12 @@ pub enum InboxError {
         /// The message.
         index: u64,
     },
+    /// Other transactions stand before what is read; the next call goes on from there.
+    #[error("inbox message {index} is not found yet among the transactions that name its page: the search goes on")]
+    Busy {
+        /// The message.
+        index: u64,
+    },
     /// The reader's position is not on this chain: L1 was rolled back, or the position is another
     /// rollup's.
     #[error("the inbox before message {index} is not the one that was read (look {looks})")]
@@ -74,7 +80,7 @@ impl InboxError {
     pub fn severity(&self) -> Severity {
         match self {
             Self::Rpc(e) => e.severity(),
-            Self::Missing { .. } => Severity::Temporary,
+            Self::Missing { .. } | Self::Busy { .. } => Severity::Temporary,
             Self::Diverged { looks, .. } if *looks < DIVERGED_LOOKS => Severity::Temporary,
             Self::Diverged { .. } => Severity::Permanent,
         }
@@ -95,20 +101,31 @@ pub struct Reader {
 /// What is known of the transactions that named the page being read.
 #[derive(Clone, Debug, Default)]
 struct Page {
-    /// The newest one listed; `None` to list them all.
-    newest: Option<Signature>,
-    /// All that were listed and did not fail.
-    listed: HashSet<Signature>,
-    /// Those that were not fetched, in their order, as far as that is known.
-    unread: BTreeMap<u64, Entry>,
-    /// The messages of those that were.
-    candidates: Vec<Candidate>,
+    /// The search that is going on.
+    search: Option<Search>,
+    /// The messages of the slots that were read.
+    found: BTreeMap<u64, Vec<Candidate>>,
+    slots: SlotReader,
+}
+
+/// A search for the messages of some slots.
+#[derive(Clone, Debug)]
+struct Search {
+    walk: Walk,
+    wanted: Wanted,
+}
+
+/// Where the messages are that are to be read.
+#[derive(Clone, Debug)]
+enum Wanted {
+    /// In these slots, the last of which is read next.
+    Slots(Vec<u64>),
+    /// Somewhere: they are so many, the newest that there are.
+    Newest(usize),
 }
 
 #[derive(Clone, Debug)]
 struct Candidate {
-    /// Of its transaction.
-    order: u64,
     sender: Pubkey,
     payload: Vec<u8>,
     signature: Signature,
@@ -153,8 +170,8 @@ impl Reader {
                 self.page = Page::default();
             }
             // Perhaps it is listed late, behind what was listed before.
-            Err(InboxError::Missing { .. }) => self.page.newest = None,
-            Err(InboxError::Rpc(_)) => {}
+            Err(InboxError::Missing { .. }) => self.page = Page::default(),
+            Err(InboxError::Rpc(_) | InboxError::Busy { .. }) => {}
         }
         match read {
             Err(error) if messages.is_empty() => Err(error),
@@ -180,14 +197,15 @@ impl Reader {
         {
             return Err(self.diverged());
         }
+        let mut pages = MOST_PAGES;
         while self.next < rollup.inbox_count {
             let page = self.next / PAGE_ENTRIES as u64;
             let values = self.values(rpc, &rollup, page).await?;
-            self.gather(rpc, page, &values).await?;
-            let (before, taken) = (self.next, self.take(&rollup, page, &values, messages)?);
-            if taken == PAGE_ENTRIES as u64 {
-                self.page = Page::default();
-            }
+            self.gather(rpc, page, &values, &mut pages).await?;
+            let before = self.next;
+            self.take(&rollup, page, &values, messages)?;
+            // The slot of the newest message may get more: it is read again then.
+            self.page.found.clear();
             if self.next == before {
                 // The page was read before its newest messages came.
                 break;
@@ -210,45 +228,107 @@ impl Reader {
                 return Ok(Values::Closed {
                     from: later * PAGE_ENTRIES as u64,
                     chain: later_page.chain_before,
+                    end: (page + 1) * PAGE_ENTRIES as u64,
                 });
             }
         }
         Ok(Values::Closed {
             from: rollup.inbox_count,
             chain: rollup.inbox_chain,
+            end: rollup.inbox_count.min((page + 1) * PAGE_ENTRIES as u64),
         })
     }
 
-    /// Adds the messages of the page's transactions that can have sent what is to be read.
-    async fn gather(&mut self, rpc: &Rpc, page: u64, values: &Values) -> Result<(), InboxError> {
+    /// Finds the messages of the page that are to be read.
+    async fn gather(
+        &mut self,
+        rpc: &Rpc,
+        page: u64,
+        values: &Values,
+        pages: &mut usize,
+    ) -> Result<(), InboxError> {
         let address = pda::inbox_page(&self.rollup, page);
-        let place = (self.next - page * PAGE_ENTRIES as u64) as usize;
-        let slots: Option<HashSet<u64>> = match values {
-            Values::Each(entries) => {
-                let unread = entries.iter().skip(place);
-                Some(unread.map(|(_, slot)| *slot).collect())
+        let (first, index) = (page * PAGE_ENTRIES as u64, self.next);
+        let busy = || InboxError::Busy { index };
+        loop {
+            let wanted = match values {
+                Values::Each(entries) => {
+                    let unread = entries.iter().skip((index - first) as usize);
+                    let slots: BTreeSet<u64> = unread.map(|(_, slot)| *slot).collect();
+                    let new = |slot: &u64| !self.page.found.contains_key(slot);
+                    Wanted::Slots(slots.into_iter().filter(new).collect())
+                }
+                Values::Closed { end, .. } => Wanted::Newest((end - index) as usize),
+            };
+            if self.page.search.is_none() {
+                if wanted.is_empty() {
+                    return Ok(());
+                }
+                if let Wanted::Newest(_) = wanted {
+                    self.page.found.clear();
+                }
             }
-            Values::Closed { .. } => None,
-        };
-        let oldest = slots.iter().flatten().min().copied().unwrap_or(0);
-        self.page.list(rpc, &address, oldest).await?;
-        let wanted = |entry: &Entry| slots.as_ref().is_none_or(|s| s.contains(&entry.slot));
-        self.page.fetch(rpc, &self.rollup, &address, wanted).await
+            // One that was begun is ended first: those after it would never be, if each message
+            // that comes began it anew.
+            let walk = || Walk::new(address, None);
+            let search = self.page.search.get_or_insert_with(|| Search {
+                walk: walk(),
+                wanted,
+            });
+            loop {
+                let slot = match &search.wanted {
+                    Wanted::Slots(slots) => slots.last().copied(),
+                    Wanted::Newest(0) => None,
+                    Wanted::Newest(_) => match search.walk.next_slot(rpc, pages).await? {
+                        Walked::Done(slot) => slot,
+                        Walked::Busy => return Err(busy()),
+                    },
+                };
+                let Some(slot) = slot else {
+                    break;
+                };
+                let entries = match search.walk.to(rpc, slot, pages).await? {
+                    Walked::Done(entries) => entries,
+                    Walked::Busy => return Err(busy()),
+                };
+                let rollup = &self.rollup;
+                let sent = |entry: &Entry, transaction: &_| {
+                    let found = enqueued(entry, transaction, rollup, &address);
+                    (!found.is_empty()).then_some(found)
+                };
+                let read = self.page.slots.read(rpc, entries, sent).await?;
+                // Oldest first.
+                let found = read.found.into_iter().rev().flat_map(|(_, found)| found);
+                let found: Vec<Candidate> = found.collect();
+                match &mut search.wanted {
+                    Wanted::Slots(slots) => {
+                        slots.pop();
+                    }
+                    Wanted::Newest(left) => *left = left.saturating_sub(found.len()),
+                }
+                self.page.found.insert(slot, found);
+            }
+            let closed = matches!(search.wanted, Wanted::Newest(_));
+            self.page.search = None;
+            if closed {
+                return Ok(());
+            }
+        }
     }
 
-    /// Takes the page's messages in order; returns how many of the page are read.
+    /// Takes the page's messages in order.
     fn take(
         &mut self,
         rollup: &Rollup,
         page: u64,
         values: &Values,
         messages: &mut Vec<InboxMessage>,
-    ) -> Result<u64, InboxError> {
+    ) -> Result<(), InboxError> {
         let first = page * PAGE_ENTRIES as u64;
         let end = rollup.inbox_count.min(first + PAGE_ENTRIES as u64);
         let mut taken = Vec::new();
         let (mut next, mut chain) = (self.next, self.chain);
-        let mut left: Vec<Candidate> = self.page.candidates.clone();
+        let mut left: Vec<Candidate> = self.page.found.values().flatten().cloned().collect();
         if let Values::Closed { .. } = values {
             // Without a value for each, the order in which the node lists them counts: those that
             // were read before the page was closed come first.
@@ -271,7 +351,7 @@ impl Reader {
                 })
             };
             let Some(at) = left.iter().position(fits) else {
-                self.accept(next, chain, taken, left, messages);
+                self.accept(next, chain, taken, messages);
                 return Err(InboxError::Missing { index: next });
             };
             let found = left.remove(at);
@@ -289,14 +369,14 @@ impl Reader {
             });
             next += 1;
         }
-        if let Values::Closed { from, chain: after } = values
+        if let Values::Closed { from, chain: after, .. } = values
             && next == *from
             && chain != *after
         {
             return Err(self.diverged());
         }
-        self.accept(next, chain, taken, left, messages);
-        Ok(next - first)
+        self.accept(next, chain, taken, messages);
+        Ok(())
     }
 
     fn accept(
@@ -304,77 +384,20 @@ impl Reader {
         next: u64,
         chain: Hash,
         taken: Vec<InboxMessage>,
-        left: Vec<Candidate>,
         messages: &mut Vec<InboxMessage>,
     ) {
         self.next = next;
         self.chain = chain;
-        self.page.candidates = left;
         messages.extend(taken);
     }
 }
 
-impl Page {
-    /// Lists the transactions that have come since, back to slot `oldest`: nothing of an earlier one
-    /// is to be read any more.
-    async fn list(&mut self, rpc: &Rpc, address: &Pubkey, oldest: u64) -> Result<(), InboxError> {
-        let mut entries: Vec<Entry> = Vec::new();
-        loop {
-            let before = entries.last().map(|e| e.signature);
-            let part = history::page(rpc, address, before, self.newest).await?;
-            let done = part.last().is_none_or(|e| e.slot < oldest);
-            entries.extend(part);
-            if done {
-                break;
-            }
+impl Wanted {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Slots(slots) => slots.is_empty(),
+            Self::Newest(count) => *count == 0,
         }
-        self.newest = entries.first().map(|e| e.signature).or(self.newest);
-        for entry in entries.into_iter().rev() {
-            let order = self.listed.len() as u64;
-            if !entry.failed && entry.slot >= oldest && self.listed.insert(entry.signature) {
-                self.unread.insert(order, entry);
-            }
-        }
-        Ok(())
-    }
-
-    /// Fetches those of the transactions that are `wanted` and that the node gives, many at a time.
-    /// What was fetched is kept, whatever comes after it.
-    async fn fetch(
-        &mut self,
-        rpc: &Rpc,
-        rollup: &Pubkey,
-        address: &Pubkey,
-        wanted: impl Fn(&Entry) -> bool,
-    ) -> Result<(), InboxError> {
-        let all = self.unread.iter().map(|(order, entry)| (*order, *entry));
-        let wanted: Vec<(u64, Entry)> = all.filter(|(_, entry)| wanted(entry)).collect();
-        let mut fetched = futures::stream::iter(wanted)
-            .map(|(order, entry)| async move {
-                let transaction = rpc.transaction(&entry.signature).await;
-                (order, entry, transaction)
-            })
-            .buffered(WIDTH);
-        while let Some((order, entry, transaction)) = fetched.next().await {
-            let Some(transaction) = transaction? else {
-                // Not yet.
-                continue;
-            };
-            let found = enqueued(&transaction, rollup, address).into_iter();
-            self.candidates
-                .extend(found.map(|(sender, payload)| Candidate {
-                    order,
-                    sender,
-                    payload,
-                    signature: entry.signature,
-                    slot: entry.slot,
-                }));
-            self.unread.remove(&order);
-        }
-        // Late ones may have come before others. The sort is stable: the messages of one transaction
-        // stay in their order.
-        self.candidates.sort_by_key(|c| (c.slot, c.order));
-        Ok(())
     }
 }
 
@@ -382,8 +405,8 @@ impl Page {
 enum Values {
     /// The chain's value after each, and the slot in which it was sent.
     Each(Vec<(Hash, u64)>),
-    /// Only the value before message `from`, which is past the page.
-    Closed { from: u64, chain: Hash },
+    /// Only the value before message `from`, which is past the page, whose messages end before `end`.
+    Closed { from: u64, chain: Hash, end: u64 },
 }
 
 fn kind(rollup: &Rollup, sender: &Pubkey) -> MessageKind {
@@ -396,18 +419,26 @@ fn kind(rollup: &Rollup, sender: &Pubkey) -> MessageKind {
     }
 }
 
-/// Senders and payloads of the messages that a transaction put on the page, in order.
+/// The messages that a transaction put on the page, in order.
 fn enqueued(
+    entry: &Entry,
     transaction: &EncodedConfirmedTransactionWithStatusMeta,
     rollup: &Pubkey,
     page: &Pubkey,
-) -> Vec<(Pubkey, Vec<u8>)> {
+) -> Vec<Candidate> {
     // The accounts of `enqueue`: payer, sender, rollup, page, system program.
     history::calls(transaction)
         .into_iter()
         .filter(|call| {
             call.program == settlement::ID && call.account(2) == *rollup && call.account(3) == *page
         })
-        .filter_map(|call| Some((call.account(1), call.arguments::<Enqueue>()?.payload)))
+        .filter_map(|call| {
+            Some(Candidate {
+                sender: call.account(1),
+                payload: call.arguments::<Enqueue>()?.payload,
+                signature: entry.signature,
+                slot: entry.slot,
+            })
+        })
         .collect()
 }

@@ -5,12 +5,14 @@
 //! land in it, must not be gone at the next read because another node answers: every read of an
 //! account names the newest slot seen so far, and a node that is not there yet is asked again.
 
+mod block;
+
 use crate::causes;
 use crate::wire::Wire;
 use anchor_lang::{AccountDeserialize, Discriminator};
 use backon::{ExponentialBuilder, Retryable};
 use solana_account::Account;
-use solana_account_decoder_client_types::{UiAccount, UiAccountEncoding};
+use solana_account_decoder_client_types::{UiAccount, UiAccountEncoding, UiDataSliceConfig};
 use solana_client::client_error::{ClientError, ClientErrorKind};
 use solana_client::nonblocking::rpc_client::RpcClient;
 use solana_client::rpc_config::{
@@ -114,6 +116,8 @@ pub fn severity(error: &ClientError) -> Severity {
 #[derive(Clone)]
 pub struct Rpc {
     client: Arc<RpcClient>,
+    /// Gives blocks, where the node is one behind an address.
+    blocks: Option<block::BlockSource>,
     /// How settled a block must be before anything in it is read.
     commitment: CommitmentConfig,
     version1: Arc<OnceCell<bool>>,
@@ -151,9 +155,12 @@ impl Rpc {
     /// A node at `url`, read at this commitment, of which no call may take longer than `timeout`.
     pub fn within(url: impl Into<String>, commitment: CommitmentConfig, timeout: Duration) -> Self {
         let url = url.into();
-        Self::with_client(RpcClient::new_with_timeout_and_commitment(
-            url, timeout, commitment,
-        ))
+        let blocks = block::BlockSource::new(&url, timeout);
+        let client = RpcClient::new_with_timeout_and_commitment(url, timeout, commitment);
+        Self {
+            blocks,
+            ..Self::with_client(client)
+        }
     }
 
     /// A node behind any client, a mocked one for example.
@@ -161,6 +168,7 @@ impl Rpc {
         Self {
             commitment: client.commitment(),
             client: Arc::new(client),
+            blocks: None,
             version1: Arc::new(OnceCell::new()),
             patience: Duration::from_secs(10),
             newest: Arc::default(),
@@ -297,11 +305,25 @@ impl Rpc {
         program: &Pubkey,
         filters: &[RpcFilterType],
     ) -> Result<Vec<(Pubkey, Account)>, RpcError> {
+        self.owned_heads(program, filters, None).await
+    }
+
+    /// The same with the first `len` bytes of each account's data only; with all for `None`.
+    pub async fn owned_heads(
+        &self,
+        program: &Pubkey,
+        filters: &[RpcFilterType],
+        len: Option<usize>,
+    ) -> Result<Vec<(Pubkey, Account)>, RpcError> {
+        let data_slice = len.map(|length| UiDataSliceConfig { offset: 0, length });
         let found: Response<Vec<RpcKeyedAccount>> = self
             .retry(|| {
                 let config = RpcProgramAccountsConfig {
                     filters: Some(filters.to_vec()),
-                    account_config: self.reading(),
+                    account_config: RpcAccountInfoConfig {
+                        data_slice,
+                        ..self.reading()
+                    },
                     with_context: Some(true),
                     ..RpcProgramAccountsConfig::default()
                 };

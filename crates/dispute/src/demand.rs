@@ -31,12 +31,13 @@ pub const MAX_PIECES: u8 = 64;
 /// Lamports that an answer earns, at the demander's cost. A piece that does not fit a transaction takes
 /// six of legacy size at 5,000 lamports each: a buffer is opened, written three times, used and closed.
 pub const PIECE_FEE: u64 = 30_000;
-/// Open demands and disputes over the batch that raise the cost by as much again.
-pub const FEE_STEP: u32 = 8;
+/// Open pieces of the batch that raise the cost by as much again: eight whole demands.
+pub const FEE_STEP: u32 = 8 * MAX_PIECES as u32;
 
-/// Lamports that a piece costs which is demanded while so many other demands, and disputes, are open over the
-/// batch. It rises, so that who would have its opponent drown in demands pays with the square of their number,
-/// and who demands one piece among them pays little more. What is over [`PIECE_FEE`] is lost to all: or a
+/// Lamports that a piece costs which is demanded while so many others are open over the batch. It rises, so
+/// that who would have its opponent drown in demands pays with the square of their number, and who demands one
+/// piece among them pays little more. Pieces count, and not demands or disputes: those cost next to nothing to
+/// have open, and who raises the price must pay for it. What is over [`PIECE_FEE`] is lost to all: or a
 /// sequencer could make it dear for others with demands that it answers itself, and earn by what they pay.
 pub const fn fee(open: u32) -> u64 {
     PIECE_FEE + PIECE_FEE * (open as u64) / FEE_STEP as u64
@@ -60,6 +61,8 @@ pub struct Times {
     pub demand_end: u64,
     /// The first slot in which nothing may be answered any more.
     pub answer_end: u64,
+    /// The first slot in which others than the batch's sequencer may answer.
+    pub reserved_end: u64,
 }
 
 impl Times {
@@ -72,9 +75,11 @@ impl Times {
         let sixth = window / 6;
         let end = if of.is_chunks() { 3 * sixth } else { sixth };
         // None is more than the window.
+        let answer_end = window_end.saturating_sub(window - end - sixth);
         Self {
             demand_end: window_end.saturating_sub(window - end),
-            answer_end: window_end.saturating_sub(window - end - sixth),
+            answer_end,
+            reserved_end: answer_end.saturating_sub(sixth / 2),
         }
     }
 
@@ -173,6 +178,15 @@ pub enum Answer {
         /// The chunk's path.
         path: Vec<Hash>,
     },
+}
+
+impl Answer {
+    /// The piece itself.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Leaf { bytes, .. } | Self::Chunk { bytes, .. } => bytes,
+        }
+    }
 }
 
 /// Why a demand is refused.

@@ -14,6 +14,11 @@ pub const PAGE_ENTRIES: usize = 128;
 pub const MAX_CHUNKS: u32 = 2_048;
 /// Most bytes of a batch's data.
 pub const MAX_DATA: u32 = MAX_CHUNKS * CHUNK as u32;
+/// Bytes of the bitmap of the slots in which a batch's data is written. With it the header still fits a
+/// legacy transaction.
+pub const WRITE_SLOT_BYTES: usize = 256;
+/// Slots, from the first write on, in which a batch's data may be written.
+pub const WRITE_SLOTS: u64 = 8 * WRITE_SLOT_BYTES as u64;
 /// Bytes of data that an inbox message takes at most in a batch of nothing else.
 pub const INBOX_RECORD_BYTES: u64 = 32;
 /// Most bytes of a buffer: the longest proof fits.
@@ -27,4 +32,4 @@ pub const BASIS_POINTS: u16 = 10_000;
 /// Version of the batch codec that this program settles.
 pub use assay_ledger::codec::VERSION as CODEC_VERSION;
 /// Version of the layout of every account of this program.
-pub const ACCOUNT_VERSION: u8 = 1;
+pub const ACCOUNT_VERSION: u8 = 2;

@@ -322,6 +322,14 @@ pub enum SettlementError {
     /// It might be too long to be shown malformed.
     #[msg("The leaf is longer than any of a well-formed program")]
     PieceTooLong,
+    #[msg("The first write to the data account is too many slots ago: close it and open another")]
+    DataTooOld,
+    #[msg("The parent was posted in another slot: read the chain account and try again")]
+    WrongParentSlot,
+    #[msg("The data account was written in other slots: read it and try again")]
+    WrongWriteSlots,
+    #[msg("Until later in the time for answers only the batch's sequencer may answer")]
+    AnswerReserved,
 }
 
 impl From<NotProven> for SettlementError {

@@ -34,7 +34,7 @@ use demand::Pieces;
 use game::{ClaimKind, LeafResult, ProofKind, RunClaim};
 use header::BatchHeader;
 use instructions::*;
-use state::Config;
+use state::{Config, WriteSlots};
 
 declare_id!("5Cu7XjEXBBfBQx9j3QezLaNm3AsKjjyiNpzKWRSVzaaY");
 
@@ -162,9 +162,10 @@ pub mod settlement {
     ///
     /// Requirements: it is an instruction of the transaction itself, as not every archive keeps
     /// inner ones; the account is the poster's and not sealed; the chunks are full but the data's
-    /// last, and not past its end.
+    /// last, and not past its end; the first write is less than [`constants::WRITE_SLOTS`] slots ago.
     ///
-    /// Steps: hashes each chunk into its place. In any order, and as often as one likes.
+    /// Steps: hashes each chunk into its place and notes the slot. In any order, and as often as one
+    /// likes.
     pub fn write_chunks(ctx: Context<WriteChunks>, first: u32, bytes: Vec<u8>) -> Result<()> {
         WriteChunks::handler(ctx, first, bytes)
     }
@@ -205,12 +206,18 @@ pub mod settlement {
     /// chain value there is L1's, and of the overdue messages all, or at least `inbox_batch`,
     /// are consumed; the data account is sealed by this key with the header's root and length;
     /// there is at least one transaction; every count is within its cap; the state root is not
-    /// `INVALID`.
+    /// `INVALID`; `parent_slot` is the slot in which the parent was posted (0 for genesis), and
+    /// `writes` are the slots in which the data account was written: readers of L1 find both by them.
     ///
     /// Steps: hashes the header (and in it the state's components), makes it the tip; thereby
     /// locks a slice of the bond.
-    pub fn post_batch(ctx: Context<PostBatch>, header: BatchHeader) -> Result<()> {
-        PostBatch::handler(ctx, header)
+    pub fn post_batch(
+        ctx: Context<PostBatch>,
+        header: BatchHeader,
+        parent_slot: u64,
+        writes: WriteSlots,
+    ) -> Result<()> {
+        PostBatch::handler(ctx, header, parent_slot, &writes)
     }
 
     /// Makes the oldest pending batch final.
@@ -428,8 +435,8 @@ pub mod settlement {
     /// leaves, or a half, for chunks. `named` (borsh of [`assay_dispute::demand::Named`]) opens a deployment or an update in the batch,
     /// and the pieces exist.
     ///
-    /// Steps: takes what the answers will earn, and at least what a dispute puts at stake; from now
-    /// on the batch does not become final.
+    /// Steps: takes what the answers will earn, at least what a dispute puts at stake, and the rent of
+    /// the answers' bytes; from now on the batch does not become final.
     pub fn open_demand(
         ctx: Context<OpenDemand>,
         id: u64,
@@ -454,12 +461,12 @@ pub mod settlement {
     ///
     /// Accounts: `answerer` (signer, paid), `chain`, `demand`.
     ///
-    /// Requirements: it is an instruction of the transaction itself; the batch is live, and of its window
-    /// not more has passed than a third, for leaves, or two, for chunks; the piece was not answered. `answer` (borsh of
-    /// [`assay_dispute::demand::Answer`]) opens in what the batch names.
+    /// Requirements: the batch is live, and of its window not more has passed than a third, for leaves, or two, for
+    /// chunks; the piece was not answered; the answerer is the batch's sequencer, or half of the time for answers
+    /// after the last demand has passed. `answer` (borsh of [`assay_dispute::demand::Answer`]) opens in what the batch names.
     ///
-    /// Steps: pays the answerer. With the last piece the demand is over and no longer holds the
-    /// batch back.
+    /// Steps: keeps the piece's bytes in the demand's account ([`state::demand::answered`]), where the demander
+    /// reads them; pays the answerer. With the last piece the demand is over and no longer holds the batch back.
     pub fn answer(ctx: Context<AnswerDemand>, place: u8, answer: Vec<u8>) -> Result<()> {
         AnswerDemand::handler(ctx, place, &answer)
     }
@@ -494,9 +501,9 @@ pub mod settlement {
 
     /// Closes a demand and pays its demander.
     ///
-    /// Accounts: `demand` (closed), `demander` (gets all its lamports). Nobody signs.
+    /// Accounts: `demand` (closed), `demander` (signer, gets all its lamports).
     ///
-    /// Requirements: the demand is over.
+    /// Requirements: the demand is over. Only its demander closes it: the answers in it are lost then.
     ///
     /// Steps: pays what was put down and not earned by answers, what was won, and the rent.
     pub fn close_demand(ctx: Context<CloseDemand>) -> Result<()> {

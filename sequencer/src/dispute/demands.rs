@@ -9,10 +9,10 @@ use super::error::DisputeError;
 use super::sending::{Sending, TOGETHER};
 use super::shelf::{Listed, Shelf};
 use crate::store::blobs::BlobError;
-use anchor_lang::{AccountDeserialize, Discriminator};
 use assay_client::instructions::demands as make;
 use assay_client::rpc::RpcError;
 use assay_client::sender::Order;
+use assay_client::demands::{self, Found};
 use assay_client::{accounts, pda};
 use assay_dispute::demand::{Answer, Blob, Demand as Rules};
 use assay_dispute::player::Model;
@@ -21,7 +21,6 @@ use assay_tensor::leaves::{List, TypeLeaf};
 use futures::StreamExt;
 use settlement::state::Demand;
 use settlement::state::demand::DemandClass;
-use solana_client::rpc_filter::{Memcmp, RpcFilterType};
 use solana_pubkey::Pubkey;
 use std::sync::Arc;
 
@@ -29,9 +28,6 @@ use std::sync::Arc;
 const UNITS: u32 = 200_000;
 /// Answers in flight at a time.
 const WIDTH: usize = 8;
-/// Where the batch's sequencer is in a demand's account: after discriminator, version, bump and state,
-/// rollup and demander.
-const ASSERTER: usize = 8 + 3 + 32 + 32;
 
 /// Answers the demands for what the batches of a key name.
 pub struct Demands {
@@ -55,15 +51,15 @@ impl Demands {
     async fn open(&self) -> Result<Vec<(Pubkey, Demand)>, DisputeError> {
         let rpc = self.carrier.rpc();
         let chain = accounts::chain(rpc, self.carrier.rollup()).await?;
-        let held = (chain.final_number + 1..=chain.tip_number)
-            .any(|n| chain.slots[(n % chain.slots.len() as u64) as usize].disputes > 0);
-        if !held {
+        let demanded = (chain.final_number + 1..=chain.tip_number)
+            .any(|n| chain.slots[(n % chain.slots.len() as u64) as usize].pieces > 0);
+        if !demanded {
             return Ok(Vec::new());
         }
         let now = rpc.slot().await?;
         let found = find(&self.carrier).await?.into_iter();
-        let open = found.filter_map(|(address, demand)| match demand.class(&chain, now) {
-            DemandClass::Open(until) => Some((until, address, demand)),
+        let open = found.filter_map(|found| match found.demand.class(&chain, now) {
+            DemandClass::Open(until) => Some((until, found.address, found.demand)),
             _ => None,
         });
         let mut open: Vec<_> = open.collect();
@@ -202,8 +198,8 @@ impl Pieces {
 /// The buffers through which what is left of the carrier's demands may be answered.
 pub async fn buffers(carrier: &Carrier) -> Result<Vec<Pubkey>, RpcError> {
     let found = find(carrier).await?;
-    let open = found.iter().filter(|(_, demand)| !demand.over);
-    let places = open.flat_map(|(address, demand)| {
+    let open = found.iter().filter(|found| !found.demand.over);
+    let places = open.flat_map(|Found { address, demand, .. }| {
         let left = (0..u64::BITS as u8).filter(|place| demand.left >> place & 1 == 1);
         left.map(|place| pda::buffer(&carrier.key(), buffer_id(address, place)))
     });
@@ -217,26 +213,8 @@ fn buffer_id(demand: &Pubkey, place: u8) -> u64 {
 }
 
 /// The demands over batches of the carrier's key.
-async fn find(carrier: &Carrier) -> Result<Vec<(Pubkey, Demand)>, RpcError> {
-    let bytes =
-        |at: usize, bytes: &[u8]| RpcFilterType::Memcmp(Memcmp::new_base58_encoded(at, bytes));
-    let filters = [
-        RpcFilterType::DataSize(Demand::size() as u64),
-        bytes(0, Demand::DISCRIMINATOR),
-        bytes(8 + 3, carrier.rollup().as_ref()),
-        bytes(ASSERTER, carrier.key().as_ref()),
-    ];
-    let found = carrier.rpc().owned(&settlement::ID, &filters).await?;
-    let demand = |(address, account): (Pubkey, solana_account::Account)| {
-        let read = Demand::try_deserialize(&mut account.data.as_slice());
-        let demand = read.map_err(|e| RpcError::Account {
-            address,
-            expected: "demand",
-            reason: e.to_string(),
-        })?;
-        Ok((address, demand))
-    };
-    found.into_iter().map(demand).collect()
+async fn find(carrier: &Carrier) -> Result<Vec<Found>, RpcError> {
+    demands::over(carrier.rpc(), carrier.rollup(), &carrier.key()).await
 }
 
 /// Sends one answer, through a buffer if it does not fit a transaction.

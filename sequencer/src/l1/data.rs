@@ -6,7 +6,8 @@ use assay_client::pda;
 use assay_client::rpc::read_zero_copy;
 use assay_ledger::Hash;
 use assay_ledger::data::{CHUNK, chunk_hash};
-use settlement::state::BatchData;
+use settlement::constants::WRITE_SLOTS;
+use settlement::state::{BatchData, WriteSlots};
 use solana_account::Account;
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
@@ -25,15 +26,20 @@ pub enum DataAccount {
         /// Indices of the chunks that are not there yet.
         missing: Vec<u32>,
     },
+    /// Some chunks are not there, and their time is over.
+    TooOld,
     /// Complete.
-    Sealed,
+    Sealed {
+        /// The slots in which it was written.
+        writes: WriteSlots,
+    },
     /// Other data, from a batch that was given up.
     Other,
 }
 
 impl DataAccount {
-    /// Compares `account` with the data that it should hold.
-    pub fn of(account: Option<&Account>, data: &[u8], root: &Hash) -> Self {
+    /// Compares `account`, in slot `now`, with the data that it should hold.
+    pub fn of(account: Option<&Account>, data: &[u8], root: &Hash, now: u64) -> Self {
         let Some(account) = account else {
             return Self::None { lamports: 0 };
         };
@@ -50,19 +56,24 @@ impl DataAccount {
         }
         if header.is_sealed() {
             return if header.root == *root {
-                Self::Sealed
+                let writes = header.write_slots();
+                Self::Sealed { writes }
             } else {
                 Self::Other
             };
         }
         let hashes = account.data.get(BatchData::sealed_size()..).unwrap_or(&[]);
-        let missing = data
+        let missing: Vec<u32> = data
             .chunks(CHUNK)
             .zip(hashes.chunks(32))
             .zip(0u32..)
             .filter(|((chunk, hash), _)| *hash != chunk_hash(chunk))
             .map(|(_, index)| index)
             .collect();
+        let late = header.first_slot > 0 && now >= header.first_slot.saturating_add(WRITE_SLOTS);
+        if late && !missing.is_empty() {
+            return Self::TooOld;
+        }
         Self::Open { missing }
     }
 }

@@ -9,7 +9,7 @@
 //! * [`follower`]: the inbox's messages come to the engine
 //! * [`error`]: what goes wrong, and how bad it is
 
-mod costs;
+pub mod costs;
 mod data;
 pub mod error;
 pub mod follower;

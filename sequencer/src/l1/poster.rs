@@ -7,7 +7,7 @@
 //! batch that is on L1 is never posted again: the program takes each number once, and a refusal
 //! is checked against the hash in the chain's ring.
 
-use super::costs;
+use super::costs::Costs;
 use super::data::{DataAccount, create, runs};
 use super::error::{L1Error, Severity};
 use super::overdue::overdue;
@@ -27,7 +27,8 @@ use assay_client::sender::{Landed, Order, Sent};
 use assay_client::wire::Wire;
 use assay_ledger::data::{CHUNK, chunk_count};
 use futures::StreamExt;
-use settlement::state::{BatchData, Chain, InboxPage};
+use settlement::state::{BatchData, Chain, InboxPage, WriteSlots};
+use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,8 @@ pub struct Poster {
     pub in_flight: usize,
     /// Time between two looks.
     pub poll: Duration,
+    /// Completes the report of what batches cost.
+    pub costs: Costs,
     /// What goes to L1.
     pub posting: Posting,
     /// Whether to post batches again that L1 has reverted.
@@ -80,7 +83,7 @@ impl Poster {
         let mut pace = Pace::new(self.poll);
         let tip = self.heads.borrow().tip;
         if tip > 0 {
-            self.complete_costs(tip).await;
+            self.costs.want(tip);
         }
         loop {
             let did = tokio::select! {
@@ -138,7 +141,7 @@ impl Poster {
         }
         match self.store.batch(chain.tip_number + 1)? {
             Some(record) if self.holds(&chain, &record)? => Ok(Did::Nothing),
-            Some(record) => self.post(record, chain.reverts).await,
+            Some(record) => self.post(record, &chain).await,
             None => Ok(Did::Nothing),
         }
     }
@@ -234,7 +237,7 @@ impl Poster {
     }
 
     /// Takes the next step of a batch on its way to L1.
-    async fn post(&self, record: BatchRecord, reverts: u32) -> Result<Did, L1Error> {
+    async fn post(&self, record: BatchRecord, chain: &Chain) -> Result<Did, L1Error> {
         if let Some(due) = overdue(&self.l1, &record.header).await? {
             let rebuilt = self.engine.rebuild(due).await;
             return Ok(match rebuilt.map_err(|_| L1Error::Stopped)? {
@@ -252,8 +255,8 @@ impl Poster {
         })?;
         let (record, data) = self.posting.of(&self.store, record, data)?;
         let header = &record.header;
-        let account = self.l1.rpc().account(&address).await?;
-        match DataAccount::of(account.as_ref(), &data, &header.data_root) {
+        let (now, account) = self.l1.rpc().account_at(&address).await?;
+        match DataAccount::of(account.as_ref(), &data, &header.data_root, now) {
             DataAccount::None { lamports } => {
                 let rent = self.l1.rpc().rent(BatchData::size(header.data_len)).await?;
                 let missing = rent.saturating_sub(lamports);
@@ -273,18 +276,27 @@ impl Poster {
                 let order = Order::new("seal", &self.l1.key, vec![make::seal_data(&key, &address)]);
                 self.send(number, L1Step::Seal, order.units(units)).await?;
             }
-            DataAccount::Sealed => self.post_header(&record, reverts).await?,
-            DataAccount::Other => {
-                let order = Order::new(
-                    "close",
-                    &self.l1.key,
-                    vec![make::close_data(&key, &address)],
+            DataAccount::Sealed { writes } => self.post_header(&record, chain, writes).await?,
+            DataAccount::TooOld => {
+                tracing::warn!(
+                    batch = number,
+                    "writing the data took too long: it is written again from the start"
                 );
-                self.send(number, L1Step::Close, order).await?;
+                self.close(number, &address).await?;
+            }
+            DataAccount::Other => {
+                self.close(number, &address).await?;
                 return Err(L1Error::ForeignData(address));
             }
         }
         Ok(Did::Something)
+    }
+
+    /// Closes a data account that is of no use.
+    async fn close(&self, number: u64, address: &Pubkey) -> Result<(), L1Error> {
+        let close = make::close_data(&self.l1.key.pubkey(), address);
+        let order = Order::new("close", &self.l1.key, vec![close]);
+        self.send(number, L1Step::Close, order).await
     }
 
     /// Writes the missing chunks, several transactions at a time.
@@ -314,20 +326,26 @@ impl Poster {
 
     /// Posts the header on sealed data and takes the data account's rent back, in one
     /// transaction.
-    async fn post_header(&self, record: &BatchRecord, reverts: u32) -> Result<(), L1Error> {
+    async fn post_header(
+        &self,
+        record: &BatchRecord,
+        chain: &Chain,
+        writes: WriteSlots,
+    ) -> Result<(), L1Error> {
         let (header, key) = (&record.header, self.l1.key.pubkey());
         let (number, hash) = (header.number, header.hash());
         let cursor = header.state.inbox.cursor;
-        let page =
-            (self.l1.rollup().await?.inbox_count > cursor).then(|| InboxPage::page_of(cursor));
+        let rollup = self.l1.rollup().await?;
+        let page = (rollup.inbox_count > cursor).then(|| InboxPage::page_of(cursor));
+        let parent_slot = chain.tip().posted_slot(rollup.config.params.window);
         let address = pda::batch_data(&key, number);
         let instructions = vec![
-            make::post_batch(&key, &address, header, page),
+            make::post_batch(&key, &address, header, page, parent_slot, writes),
             make::close_data(&key, &address),
         ];
         let order = Order::new("post", &self.l1.key, instructions);
         // Before it is sent: whoever dies now must know, when it is reverted, that it was there.
-        self.store.note_life(number, &hash, reverts)?;
+        self.store.note_life(number, &hash, chain.reverts)?;
         let done = || async {
             let chain = self.l1.chain().await.map_err(reading)?;
             Ok(is_on_chain(&chain, number, &hash))
@@ -336,24 +354,13 @@ impl Poster {
         // A lie may be reverted before the next look at L1: it has been told.
         self.posting.posted(number, &hash);
         self.note(number, L1Step::Post, sent)?;
-        self.complete_costs(number).await;
+        self.costs.want(number);
         tracing::info!(
             batch = number,
             transactions = header.tx_count,
             "batch posted"
         );
         Ok(())
-    }
-
-    /// Notes what landed for a batch while nobody listened. Nothing depends on it but the report.
-    async fn complete_costs(&self, number: u64) {
-        match costs::complete(&self.l1, &self.store, number).await {
-            Ok((lamports, bytes)) => {
-                self.metrics.l1_lamports.inc_by(lamports);
-                self.metrics.l1_bytes.inc_by(bytes);
-            }
-            Err(error) => tracing::warn!(%error, batch = number, "its L1 costs are incomplete"),
-        }
     }
 
     /// Sends a step that may be done twice without harm, or that the program takes only once.

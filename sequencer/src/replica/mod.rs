@@ -21,7 +21,7 @@ use crate::l1::Heads;
 use crate::store::commit::{Commit, NewLeaf};
 use crate::store::programs::deployed;
 use crate::store::records::{BatchRecord, L1Record, L1Step, Progress, Totals, TxRecord};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use assay_client::accounts;
 use assay_client::batches::{self, Posted};
 use assay_client::rpc::Rpc;
@@ -38,7 +38,6 @@ use messages::Messages;
 use naming::{Doubt, Naming, Pending};
 use runs::{Models, Ran, RunsError};
 use solana_pubkey::Pubkey;
-use solana_signature::Signature;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -150,7 +149,7 @@ impl Replica {
             hash: genesis_hash(&rollup.to_bytes()),
         };
         let mut replica = Self {
-            batches: batches::Reader::new(rollup, None),
+            batches: batches::Reader::new(rollup),
             inbox: Messages::new(rollup, StateComponents::genesis().inbox),
             rpc,
             rollup,
@@ -165,8 +164,6 @@ impl Replica {
         replica.load()?;
         let newest = replica.head.number;
         replica.pending.retain(|header| header.number <= newest)?;
-        let since = replica.posted_by(replica.head.number)?;
-        replica.batches = batches::Reader::new(rollup, since);
         Ok(replica)
     }
 
@@ -216,8 +213,7 @@ impl Replica {
             "the models that it runs are here: it is done again, and those after it"
         );
         self.take_back(number)?;
-        let since = self.posted_by(number)?;
-        self.batches = batches::Reader::new(self.rollup, since);
+        self.batches = batches::Reader::new(self.rollup);
         self.pending.retain(|header| header.number <= number)?;
         Ok(true)
     }
@@ -544,14 +540,6 @@ impl Replica {
             hash: progress.parent,
         };
         Ok(())
-    }
-
-    /// The transaction that posted batch `number` of the replica.
-    fn posted_by(&self, number: u64) -> Result<Option<Signature>, StoreError> {
-        let notes = self.store.l1(number)?;
-        let mut posts = notes.iter().rev();
-        let post = posts.find(|(_, note)| note.step == L1Step::Post);
-        Ok(post.map(|(signature, _)| Signature::from(*signature)))
     }
 
     /// Forgets what only batches need that are not final.

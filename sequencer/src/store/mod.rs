@@ -8,13 +8,14 @@
 //! * [`read`]: what the API and a restart read
 //! * [`programs`]: headers of programs; [`snapshot`]: a whole state, given and taken
 //! * [`blobs`]: content-addressed files; [`quota`]: how many that no model names
-//! * [`leaves`]: programs by their leaves, malformed ones too
+//! * [`leaves`]: programs by their leaves, malformed ones too; [`pieces`]: parts of models that L1 gave
 
 pub mod blobs;
 pub mod commit;
 pub mod disputed;
 pub mod leaves;
 pub mod lives;
+pub mod pieces;
 pub mod programs;
 pub mod quota;
 pub mod read;
@@ -28,7 +29,7 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 use std::path::Path;
 
 /// Version of the store's format.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// What can go wrong with the store. All of it is critical: nothing is answered that is not stored.
 #[derive(Debug, thiserror::Error)]

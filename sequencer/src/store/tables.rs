@@ -44,6 +44,11 @@ pub const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages
 pub const DISPUTED: TableDefinition<Disputed<'_>, ()> = TableDefinition::new("disputed");
 /// A key of it.
 pub type Disputed<'a> = (u64, &'a [u8; 32], u32, &'a [u8; 32]);
+/// Program, parameters, list or parameter, index -> the bytes of a piece of a model that L1 gave. For the models
+/// that are not whole.
+pub const PIECES: TableDefinition<Piece<'_>, &[u8]> = TableDefinition::new("pieces");
+/// A key of it.
+pub type Piece<'a> = (&'a [u8; 32], &'a [u8; 32], u32, u64);
 /// Batch -> its hash and the rollup's count of reverts when it was last sent to L1. For the batches that are
 /// not final.
 pub const LIVES: TableDefinition<u64, (&[u8; 32], u32)> = TableDefinition::new("lives");
@@ -71,6 +76,7 @@ pub fn create_all(tx: &WriteTransaction) -> Result<(), StoreError> {
     tx.open_table(MESSAGES)?;
     tx.open_table(DISPUTED)?;
     tx.open_table(LIVES)?;
+    tx.open_table(PIECES)?;
     tx.open_table(PROGRAMS)?;
     Ok(())
 }

@@ -45,12 +45,38 @@ struct Inner {
     models: Vec<String>,
     /// Batches that were taken on somebody's word.
     doubts: Option<String>,
-    /// What is amiss with what is done about it, and since when something is.
-    trouble: Option<(String, Instant)>,
+    /// How it goes with what is done about it.
+    tasks: [Progress; 2],
     /// Batches, by hash, about which nothing more is done.
     given_up: Vec<Hash>,
+}
+
+/// What does something about what was found. Each has deadlines, so none waits for the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Plays the disputes.
+    Disputes,
+    /// Makes the demands.
+    Demands,
+}
+
+impl Task {
+    const ALL: [Self; 2] = [Self::Disputes, Self::Demands];
+}
+
+/// How it goes with a task.
+#[derive(Debug, Default)]
+struct Progress {
+    /// What is amiss, and since when something is.
+    trouble: Option<(String, Instant)>,
     /// Whether a dispute or a demand is open; nothing before the first look.
     engaged: Option<bool>,
+}
+
+impl Inner {
+    fn troubles(&self) -> impl Iterator<Item = &(String, Instant)> {
+        self.tasks.iter().filter_map(|task| task.trouble.as_ref())
+    }
 }
 
 impl Board {
@@ -160,11 +186,12 @@ impl Board {
     }
 
     /// Something is amiss with what is done about what was found, or nothing is any more.
-    pub fn trouble(&self, trouble: Option<String>) {
+    pub fn trouble(&self, task: Task, trouble: Option<String>) {
         let mut inner = self.inner();
-        let since = inner.trouble.as_ref().map(|(_, since)| *since);
+        let known = &mut inner.tasks[task as usize].trouble;
+        let since = known.as_ref().map(|(_, since)| *since);
         let since = since.unwrap_or_else(Instant::now);
-        inner.trouble = trouble.map(|trouble| (trouble, since));
+        *known = trouble.map(|trouble| (trouble, since));
         drop(inner);
         self.show(|_| {});
     }
@@ -172,8 +199,8 @@ impl Board {
     /// What has been amiss with it for longer than `patience`, while no dispute and no demand is open.
     pub fn stuck(&self, patience: Duration) -> Option<String> {
         let inner = self.inner();
-        let (trouble, since) = inner.trouble.as_ref()?;
-        let idle = inner.engaged != Some(true);
+        let (trouble, since) = inner.troubles().min_by_key(|(_, since)| *since)?;
+        let idle = inner.tasks.iter().all(|task| task.engaged != Some(true));
         (idle && since.elapsed() > patience).then(|| trouble.clone())
     }
 
@@ -192,7 +219,8 @@ impl Board {
 
     /// Whether something is to be done, or may be.
     pub fn is_busy(&self) -> bool {
-        self.is_engaged() || self.inner().engaged.is_none()
+        let unknown = |task: &Progress| task.engaged.is_none();
+        self.is_engaged() || self.inner().tasks.iter().any(unknown)
     }
 
     /// Whether something is to be done for sure.
@@ -200,12 +228,20 @@ impl Board {
         let accused = self.accused();
         let inner = self.inner();
         let mut accused = accused.iter().map(Header::hash);
-        inner.engaged == Some(true) || accused.any(|hash| !inner.given_up.contains(&hash))
+        let mut tasks = inner.tasks.iter();
+        tasks.any(|task| task.engaged == Some(true)) || accused.any(|hash| !inner.given_up.contains(&hash))
     }
 
-    /// Whether a dispute or a demand is open, if that is known.
-    pub fn engage(&self, engaged: Option<bool>) {
-        self.inner().engaged = engaged;
+    /// Whether a dispute, or a demand, is open.
+    pub fn engage(&self, task: Task, engaged: bool) {
+        self.inner().tasks[task as usize].engaged = Some(engaged);
+    }
+
+    /// Whether a dispute or a demand is open is not known any more.
+    pub fn forget_engaged(&self) {
+        for task in Task::ALL {
+            self.inner().tasks[task as usize].engaged = None;
+        }
     }
 
     /// Shows where the verifier stands.
@@ -214,7 +250,7 @@ impl Board {
         let wrong = inner.wrong.as_ref().map(|found| found.header().number);
         let malformed = inner.malformed.iter().map(|header| header.number);
         let wrong = wrong.into_iter().chain(malformed).min();
-        let trouble = inner.trouble.iter().map(|(trouble, _)| trouble);
+        let trouble = inner.troubles().map(|(trouble, _)| trouble);
         let lacks = inner.models.iter().chain(&inner.doubts).chain(trouble);
         let lacks: Vec<_> = lacks.cloned().collect();
         drop(inner);

@@ -5,15 +5,16 @@
 //! at a time, and in the last quarter all that are left, answered or not. What is not answered in time takes the batch down, and what is answered is read from L1 until
 //! the model is whole.
 //!
-//! As of disputes, nothing is remembered that L1 does not: a demand's address follows from what it asks for, and
-//! its account is closed only when the model is here, or the batch is dead.
+//! As of disputes, a demand's address follows from what it asks for. L1 keeps the answers in the demand's account,
+//! which is closed, for the rent, when they are in the store here, or the batch is dead.
 
-use super::pieces::{Collected, chunks};
+use super::pieces::{Collected, chunks, key};
 use crate::dispute::Done;
 use crate::dispute::carry::Carrier;
 use crate::dispute::error::DisputeError;
 use crate::engine::execute::ModelKey;
 use crate::replica::naming::Naming;
+use crate::store::Store;
 use crate::store::blobs::Blobs;
 use crate::store::leaves::Spelling;
 use assay_client::demands::{self, Found};
@@ -21,14 +22,15 @@ use assay_client::instructions::demands as make;
 use assay_client::sender::{Order, Sent};
 use assay_client::{accounts, pda};
 use assay_dispute::Side;
-use assay_dispute::demand::{Blob, MAX_PIECES, Pieces, Times, bond, fee};
+use assay_dispute::demand::{Blob, Pieces, Times, bond, fee};
 use assay_ledger::Hash;
 use assay_tensor::hash::hashv;
 use settlement::state::demand::DemandClass;
 use settlement::state::{BatchSlot, Chain, Demand};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Compute units of what is done about a demand, at most.
@@ -42,7 +44,8 @@ const FEES: u64 = 20_000_000;
 pub struct Demands {
     carrier: Carrier,
     blobs: Blobs,
-    /// Pieces that were answered, by the model.
+    store: Arc<Store>,
+    /// Pieces that were answered, by the model: those that the store has.
     pieces: HashMap<ModelKey, Collected>,
     /// Whether there may be an account: at first, and while there is one.
     busy: bool,
@@ -75,11 +78,12 @@ impl Due {
 }
 
 impl Demands {
-    /// Those of the carrier's key; `blobs` are where models are kept.
-    pub fn new(carrier: Carrier, blobs: Blobs) -> Self {
+    /// Those of the carrier's key; `blobs` are where models are kept, and `store` where parts of them are.
+    pub fn new(carrier: Carrier, blobs: Blobs, store: Arc<Store>) -> Self {
         Self {
             carrier,
             blobs,
+            store,
             pieces: HashMap::new(),
             busy: true,
         }
@@ -109,8 +113,7 @@ impl Demands {
             false => return Ok(false),
         };
         self.busy = !found.is_empty();
-        self.pieces
-            .retain(|model, _| found.iter().any(|found| of(&found.demand) == *model));
+        self.load(&found, &lacking)?;
         let mut any = false;
         let mut trouble = None;
         for found in &found {
@@ -131,6 +134,23 @@ impl Demands {
         }
         self.busy |= any;
         trouble.map_or(Ok(any), Err)
+    }
+
+    /// Has the pieces of those models at hand of which something is demanded, or may be, and of no others.
+    fn load(&mut self, found: &[Found], lacking: &[Arc<Naming>]) -> Result<(), DisputeError> {
+        let demanded = found.iter().map(|found| of(&found.demand));
+        let models: HashSet<ModelKey> = demanded.chain(lacking.iter().map(|n| n.model)).collect();
+        let done: Vec<ModelKey> = self.pieces.keys().filter(|m| !models.contains(*m)).copied().collect();
+        for model in done {
+            self.store.forget_pieces(&model)?;
+            self.pieces.remove(&model);
+        }
+        for model in models {
+            if let Entry::Vacant(place) = self.pieces.entry(model) {
+                place.insert(Collected::of(self.store.pieces(&model)?));
+            }
+        }
+        Ok(())
     }
 
     /// Whether a model is here, or known to be none.
@@ -155,33 +175,33 @@ impl Demands {
                 let instructions = vec![resolve, close];
                 self.send(found, "resolve_demand", instructions).await
             }
-            DemandClass::Over if !live || self.is_settled(&of(demand)) => {
-                self.send(found, "close_demand", vec![close]).await
+            DemandClass::Over | DemandClass::Open(_) if live && !self.is_settled(&of(demand)) => {
+                tokio::task::block_in_place(|| self.learn(found))?;
+                match demand.over {
+                    // What it has is in the store.
+                    true => self.send(found, "close_demand", vec![close]).await,
+                    false => Ok(false),
+                }
             }
-            DemandClass::Over | DemandClass::Open(_) => {
-                self.learn(found).await?;
-                Ok(false)
-            }
+            DemandClass::Over => self.send(found, "close_demand", vec![close]).await,
+            DemandClass::Open(_) => Ok(false),
         }
     }
 
-    /// Reads what was answered.
-    async fn learn(&mut self, found: &Found) -> Result<(), DisputeError> {
-        let (demand, model) = (&found.demand, of(&found.demand));
-        let pieces: Pieces = demand.pieces.into();
-        let rpc = self.carrier.rpc().clone();
+    /// Takes what was answered, and keeps it. Blocks.
+    fn learn(&mut self, found: &Found) -> Result<(), DisputeError> {
+        let (model, pieces) = (of(&found.demand), Pieces::from(found.demand.pieces));
         let collected = self.pieces.entry(model).or_default();
-        let places = (0..MAX_PIECES).filter(|place| found.answered() >> place & 1 == 1);
-        let known = |place| collected.has(pieces.of, pieces.first.saturating_add(u64::from(place)));
-        if places.into_iter().all(known) {
-            return Ok(());
+        let index = |place: u8| pieces.first.saturating_add(place.into());
+        let new = found.pieces.iter();
+        let new = new.filter(|(place, _)| !collected.has(pieces.of, index(*place)));
+        let new = new.map(|(place, bytes)| (key(pieces.of, index(*place)), bytes.clone()));
+        let new: Vec<_> = new.collect();
+        if !new.is_empty() {
+            self.store.keep_pieces(&model, new.clone())?;
+            collected.take(new);
+            self.assemble(found);
         }
-        let answers = demands::answers(&rpc, found, &mut collected.seen).await?;
-        for (place, answer) in answers {
-            let index = pieces.first.saturating_add(u64::from(place));
-            collected.take(pieces.of, index, answer);
-        }
-        tokio::task::block_in_place(|| self.assemble(found));
         Ok(())
     }
 
@@ -235,24 +255,25 @@ impl Demands {
             .iter()
             .filter(|found| of(&found.demand) == naming.model);
         let mine: Vec<&Found> = mine.filter(|found| found.is_live(chain)).collect();
-        let together = match mine.iter().any(|found| found.answered() != 0) {
-            true => TOGETHER,
-            false => 1,
+        let given = self.pieces.get(&naming.model);
+        let together = if given.is_some_and(|given| !given.is_empty()) {
+            TOGETHER
+        } else {
+            1
         };
         let mut open = mine.iter().filter(|found| !found.demand.over).count();
         let asked = |pieces: &Pieces| {
             mine.iter()
                 .any(|f| Pieces::from(f.demand.pieces) == *pieces)
         };
-        let mut others = slot.disputes..;
+        let mut others = slot.pieces;
         let mut any = false;
         for pieces in self.missing(naming) {
             let due = Due::of(pieces.of, naming, slot);
             let room = now >= due.late || open < together;
             if due.is_now(now) && room && !asked(&pieces) {
-                any |= self
-                    .open(naming, pieces, others.next().unwrap_or(u32::MAX))
-                    .await?;
+                any |= self.open(naming, pieces, others).await?;
+                others = others.saturating_add(pieces.count.into());
                 open += 1;
             }
         }
@@ -281,7 +302,7 @@ impl Demands {
             return Ok(false);
         };
         let (rpc, key, header) = (self.carrier.rpc(), self.carrier.key(), &naming.header);
-        let rent = rpc.rent(Demand::size()).await?;
+        let rent = rpc.rent(Demand::size_with(pieces.count)).await?;
         let stake = bond(header.params.dispute_bond, fee(others), pieces.count);
         let need = rent + stake + FEES;
         let have = rpc.balance(&key).await?;

@@ -263,7 +263,7 @@ impl Verifier {
                 self.shelf.clone(),
                 self.board.clone(),
             );
-            self.board.engage(None);
+            self.board.forget_engaged();
             let counted = self.metrics.clone();
             tokio::spawn(defence.run(self.poll, counted, defended.clone()))
         });

@@ -1,52 +1,56 @@
 //! The pieces of a model that were read from L1, and what is missing.
 
-use assay_dispute::demand::{Answer, Blob, MAX_PIECES, Pieces};
+use crate::store::pieces::PieceKey;
+use assay_dispute::demand::{Blob, MAX_PIECES, Pieces};
 use assay_dispute::step::program::Leaves;
 use assay_ledger::ProgramHeader;
 use assay_tensor::commit::CHUNK;
 use assay_tensor::leaves::{List, TypeLeaf};
 use assay_tensor::program::CheckedProgram;
 use assay_tensor::types::TensorType;
-use solana_signature::Signature;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// What of a model was read from L1.
 #[derive(Debug, Default)]
 pub struct Collected {
-    leaves: BTreeMap<(u8, u64), Vec<u8>>,
-    chunks: BTreeMap<(u32, u64), Vec<u8>>,
-    /// Transactions that were read.
-    pub seen: HashSet<Signature>,
+    pieces: BTreeMap<PieceKey, Vec<u8>>,
 }
 
+/// Where the lists of a program begin among the keys: no program has so many parameters.
+const LISTS: u32 = u32::MAX - 3;
+
 impl Collected {
-    /// Whether this piece is here.
-    pub fn has(&self, of: Blob, index: u64) -> bool {
-        match list(of) {
-            Ok(list) => self.leaves.contains_key(&(list as u8, index)),
-            Err(parameter) => self.chunks.contains_key(&(parameter, index)),
+    /// Those that a store has kept.
+    pub fn of(kept: impl IntoIterator<Item = (PieceKey, Vec<u8>)>) -> Self {
+        Self {
+            pieces: kept.into_iter().collect(),
         }
     }
 
-    /// Takes a piece that L1 has taken for an answer.
-    pub fn take(&mut self, of: Blob, index: u64, answer: Answer) {
-        match (list(of), answer) {
-            (Ok(list), Answer::Leaf { bytes, .. }) => {
-                self.leaves.insert((list as u8, index), bytes);
-            }
-            (Err(parameter), Answer::Chunk { bytes, .. }) => {
-                self.chunks.insert((parameter, index), bytes);
-            }
-            // No such answer is taken by L1.
-            _ => {}
-        }
+    /// Whether nothing is here.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Whether this piece is here.
+    pub fn has(&self, of: Blob, index: u64) -> bool {
+        self.pieces.contains_key(&key(of, index))
+    }
+
+    /// Takes pieces that L1 has taken for answers.
+    pub fn take(&mut self, pieces: Vec<(PieceKey, Vec<u8>)>) {
+        self.pieces.extend(pieces);
+    }
+
+    fn leaf(&self, list: List, index: u64) -> Option<&Vec<u8>> {
+        self.pieces.get(&(list_key(list), index))
     }
 
     /// All leaves, if they are here.
     pub fn leaves(&self, header: &ProgramHeader) -> Option<Leaves> {
         let all = |list: List| -> Option<Vec<Vec<u8>>> {
             let indices = 0..u64::from(header.count(list));
-            let leaves = indices.map(|index| self.leaves.get(&(list as u8, index)).cloned());
+            let leaves = indices.map(|index| self.leaf(list, index).cloned());
             leaves.collect()
         };
         Some(Leaves {
@@ -98,7 +102,7 @@ impl Collected {
         let mut sum = 0u64;
         let mut types = Vec::new();
         for index in 0..u64::from(header.parameters) {
-            let leaf = self.leaves.get(&(List::Parameters as u8, index))?;
+            let leaf = self.leaf(List::Parameters, index)?;
             let leaf = TypeLeaf::decode(leaf).ok()?;
             sum = sum.checked_add(leaf.ty.bytes())?;
             if leaf.running_bytes != sum || sum > header.parameter_bytes {
@@ -114,7 +118,7 @@ impl Collected {
         let mut bytes = Vec::new();
         for (parameter, count) in (0u32..).zip(chunks) {
             for index in 0..count {
-                bytes.extend_from_slice(self.chunks.get(&(parameter, index))?);
+                bytes.extend_from_slice(self.pieces.get(&(parameter, index))?);
             }
         }
         Some(bytes)
@@ -126,15 +130,20 @@ pub fn chunks(ty: &TensorType) -> u64 {
     ty.bytes().div_ceil(CHUNK as u64)
 }
 
-/// The list that pieces are leaves of; or the parameter that they are chunks of.
-fn list(of: Blob) -> Result<List, u32> {
-    match of {
-        Blob::Inputs => Ok(List::Inputs),
-        Blob::Parameters => Ok(List::Parameters),
-        Blob::Operators => Ok(List::Operators),
-        Blob::Outputs => Ok(List::Outputs),
-        Blob::Chunks { parameter } => Err(parameter),
-    }
+/// The key of a piece.
+pub fn key(of: Blob, index: u64) -> PieceKey {
+    let of = match of {
+        Blob::Inputs => list_key(List::Inputs),
+        Blob::Parameters => list_key(List::Parameters),
+        Blob::Operators => list_key(List::Operators),
+        Blob::Outputs => list_key(List::Outputs),
+        Blob::Chunks { parameter } => parameter,
+    };
+    (of, index)
+}
+
+fn list_key(list: List) -> u32 {
+    LISTS + list as u32
 }
 
 #[cfg(test)]
@@ -166,8 +175,7 @@ mod tests {
 
         let give = |collected: &mut Collected, of: Blob, list: List| {
             for (index, bytes) in (0u64..).zip(leaves.list(list)) {
-                let (bytes, path) = (bytes.clone(), Vec::new());
-                collected.take(of, index, Answer::Leaf { bytes, path });
+                collected.take(vec![(key(of, index), bytes.clone())]);
             }
         };
         give(&mut collected, Blob::Parameters, List::Parameters);
@@ -197,8 +205,7 @@ mod tests {
                 ty: TensorType::new(DType::I32, &[1 << 31]).unwrap(),
                 running_bytes: (index + 1) << 33,
             };
-            let (bytes, path) = (leaf.encode(), Vec::new());
-            huge.take(Blob::Parameters, index, Answer::Leaf { bytes, path });
+            huge.take(vec![(key(Blob::Parameters, index), leaf.encode())]);
         }
         assert_eq!(huge.missing(&header, None)[..], lists[1..]);
 
@@ -214,15 +221,8 @@ mod tests {
         for (parameter, tensor) in (0u32..).zip(&parameters) {
             assert_eq!(collected.parameters(types.iter().map(chunks)), None);
             for (index, chunk) in (0u64..).zip(tensor.data().chunks(CHUNK)) {
-                let answer = Answer::Chunk {
-                    ty: Vec::new(),
-                    ty_path: Vec::new(),
-                    data_root: [0; 32],
-                    parameter_path: Vec::new(),
-                    bytes: chunk.to_vec(),
-                    path: Vec::new(),
-                };
-                collected.take(Blob::Chunks { parameter }, index, answer);
+                let key = key(Blob::Chunks { parameter }, index);
+                collected.take(vec![(key, chunk.to_vec())]);
             }
         }
         let whole = collected.parameters(types.iter().map(chunks));

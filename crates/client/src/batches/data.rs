@@ -1,12 +1,11 @@
 //! The data of a batch, from the calls that wrote it.
 
-use super::{BatchError, MOST_PAGES, Posted, fetch, post};
-use crate::history::{self, Call};
+use super::{BatchError, MOST_PAGES, Posted, post};
+use crate::history::{self, Call, Entry, SlotReader, Walk, Walked};
 use crate::rpc::Rpc;
 use anchor_lang::Discriminator;
 use assay_ledger::Hash;
 use assay_ledger::data::{CHUNK, chunk_count, data_root};
-use futures::TryStreamExt;
 use futures::lock::Mutex as AsyncMutex;
 use settlement::instruction::{OpenData, WriteChunks};
 use solana_pubkey::Pubkey;
@@ -31,9 +30,12 @@ type Searches = HashMap<(Signature, Hash), Arc<AsyncMutex<Search>>>;
 #[derive(Debug)]
 struct Search {
     found: Chunks,
-    /// What comes before this transaction was not looked at; `None` where that which posted the batch was
-    /// not.
-    before: Option<Signature>,
+    walk: Walk,
+    slots: SlotReader,
+    /// Slots of writes that were not read, oldest first.
+    left: Vec<u64>,
+    /// Whether the transaction that posted the batch was read, which may have written too.
+    begun: bool,
 }
 
 impl DataReader {
@@ -47,24 +49,21 @@ impl DataReader {
                 // Of batches that nobody asks for any more.
                 searches.clear();
             }
-            let new = || Search {
-                found: Chunks::new(posted.data, header.data_len),
-                before: None,
-            };
             let search = searches.entry(key);
             search
-                .or_insert_with(|| Arc::new(AsyncMutex::new(new())))
+                .or_insert_with(|| Arc::new(AsyncMutex::new(Search::new(posted))))
                 .clone()
         };
         let mut search = search.lock().await;
-        let ended = search.go_on(rpc, posted).await?;
+        search.go_on(rpc, posted).await?;
         self.searches().remove(&key);
         let data = std::mem::take(&mut search.found.chunks);
         let data: Vec<u8> = data.into_iter().flatten().flatten().collect();
-        let whole = ended && data.len() as u64 == u64::from(header.data_len);
-        match whole && data_root(&data) == header.data_root {
-            true => Ok(data),
-            false => Err(missing(posted)),
+        let whole = data.len() as u64 == u64::from(header.data_len);
+        if whole && data_root(&data) == header.data_root {
+            Ok(data)
+        } else {
+            Err(missing(posted))
         }
     }
 
@@ -81,50 +80,63 @@ fn missing(posted: &Posted) -> BatchError {
 }
 
 impl Search {
-    /// Goes on until all is found (true), or the node lists no more (false).
-    async fn go_on(&mut self, rpc: &Rpc, posted: &Posted) -> Result<bool, BatchError> {
-        let header = &posted.header;
-        let mut before = match self.before {
-            Some(before) => before,
-            None => {
-                // Backwards from the call that posted it: what was written last is what was sealed.
-                let Some(transaction) = rpc.transaction(&posted.signature).await? else {
-                    return Err(missing(posted));
-                };
-                let rollup = Pubkey::new_from_array(header.rollup);
-                let mut calls = history::calls(&transaction);
-                let posts = |call: &Call| post(call, &rollup).is_some_and(|(h, _)| h == *header);
-                calls.truncate(calls.iter().position(posts).unwrap_or(0));
-                self.found.add(&calls);
-                posted.signature
-            }
-        };
-        self.before = Some(before);
-        for _ in 0..MOST_PAGES {
-            if self.found.done() {
-                return Ok(true);
-            }
-            let entries = history::page(rpc, &posted.data, Some(before), None).await?;
-            let Some(last) = entries.last() else {
-                return Ok(false);
-            };
-            let last = last.signature;
-            let succeeded = entries.into_iter().filter(|entry| !entry.failed);
-            let mut transactions = fetch(rpc, succeeded);
-            while let Some((entry, transaction)) = transactions.try_next().await? {
-                let Some(transaction) = transaction else {
-                    return Err(missing(posted));
-                };
-                self.found.add(&history::calls(&transaction));
-                self.before = Some(entry.signature);
-                if self.found.done() {
-                    return Ok(true);
-                }
-            }
-            (before, self.before) = (last, Some(last));
+    fn new(posted: &Posted) -> Self {
+        Self {
+            found: Chunks::new(posted.data, posted.header.data_len),
+            walk: Walk::new(posted.data, Some(posted.signature)),
+            slots: SlotReader::default(),
+            left: posted.writes.iter().collect(),
+            begun: false,
         }
-        Err(missing(posted))
     }
+
+    /// Goes on until all is found, or the slots of all writes were read.
+    async fn go_on(&mut self, rpc: &Rpc, posted: &Posted) -> Result<(), BatchError> {
+        // Backwards from the call that posted it: what was written last is what was sealed.
+        if !self.begun && self.left.last() == Some(&posted.slot) {
+            let transaction = rpc.transaction(&posted.signature).await?;
+            let transaction = transaction.ok_or_else(|| missing(posted))?;
+            let rollup = Pubkey::new_from_array(posted.header.rollup);
+            let mut calls = history::calls(&transaction);
+            let posts = |call: &Call| post(call, &rollup).is_some_and(|p| p.header == posted.header);
+            calls.truncate(calls.iter().position(posts).unwrap_or(0));
+            self.found.add(&calls);
+        }
+        self.begun = true;
+        let mut pages = MOST_PAGES;
+        while let Some(slot) = self.left.last().copied()
+            && !self.found.done()
+        {
+            let entries = match self.walk.to(rpc, slot, &mut pages).await? {
+                Walked::Done(entries) => entries,
+                Walked::Busy => {
+                    let number = posted.header.number;
+                    return Err(BatchError::Busy { number });
+                }
+            };
+            let account = self.found.account;
+            let writes = |_: &Entry, transaction: &_| {
+                let mut calls = history::calls(transaction);
+                calls.retain(|call| names(call, &account));
+                (!calls.is_empty()).then_some(calls)
+            };
+            let read = self.slots.read(rpc, entries, writes).await?;
+            for (_, calls) in read.found {
+                self.found.add(&calls);
+            }
+            if read.withheld && !self.found.done() {
+                return Err(missing(posted));
+            }
+            self.left.pop();
+        }
+        Ok(())
+    }
+}
+
+/// Whether a call may write to the data account or open it.
+fn names(call: &Call, account: &Pubkey) -> bool {
+    // The accounts of `open_data`: poster, rollup, data; of `write_chunks`: poster, data.
+    call.program == settlement::ID && (call.account(1) == *account || call.account(2) == *account)
 }
 
 /// The chunks of a batch's data, found from the last that was written back to the first.

@@ -4,7 +4,7 @@ use super::{SYSTEM, instruction};
 use crate::pda;
 use assay_ledger::header::Header;
 use assay_ledger::inbox::Forced;
-use settlement::state::{BatchData, Config};
+use settlement::state::{BatchData, Config, WriteSlots};
 use settlement::{ID, accounts, instruction as data};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
@@ -176,8 +176,16 @@ pub fn close_data(poster: &Pubkey, data: &Pubkey) -> Instruction {
 }
 
 /// Posts a batch whose data is sealed at `data`. `page` is the inbox page with the message at the
-/// batch's cursor, `None` when all messages are consumed.
-pub fn post_batch(key: &Pubkey, data: &Pubkey, header: &Header, page: Option<u64>) -> Instruction {
+/// batch's cursor, `None` when all messages are consumed; `parent_slot` and `writes` are as L1's accounts
+/// of the chain and of the data have them.
+pub fn post_batch(
+    key: &Pubkey,
+    data: &Pubkey,
+    header: &Header,
+    page: Option<u64>,
+    parent_slot: u64,
+    writes: WriteSlots,
+) -> Instruction {
     let rollup = Pubkey::new_from_array(header.rollup);
     instruction(
         ID,
@@ -191,6 +199,8 @@ pub fn post_batch(key: &Pubkey, data: &Pubkey, header: &Header, page: Option<u64
         },
         data::PostBatch {
             header: header.into(),
+            parent_slot,
+            writes,
         },
     )
 }

@@ -6,7 +6,7 @@ use crate::seeds;
 use crate::state::Demand;
 use anchor_lang::prelude::*;
 
-/// Accounts of `close_demand`. Anybody may call it.
+/// Accounts of `close_demand`.
 #[derive(Accounts)]
 pub struct CloseDemand<'info> {
     /// Closed.
@@ -23,9 +23,10 @@ pub struct CloseDemand<'info> {
         bump = demand.bump
     )]
     pub demand: Box<Account<'info, Demand>>,
-    /// CHECK: who opened it; gets the rent, what is left of its lamports and what it has won.
+    /// Who opened it; gets the rent, what is left of its lamports and what it has won. Signs, as the
+    /// answers that it may not have read yet are lost with the account.
     #[account(mut)]
-    pub demander: UncheckedAccount<'info>,
+    pub demander: Signer<'info>,
 }
 
 impl CloseDemand<'_> {

@@ -80,7 +80,7 @@ impl OpenDemand<'_> {
             Clock::get()?.slot,
             SettlementError::DemandTooLate
         );
-        Ok((slot.life, demand::fee(slot.disputes), times))
+        Ok((slot.life, demand::fee(slot.pieces), times))
     }
 
     /// See [`crate::settlement::open_demand`].
@@ -108,7 +108,7 @@ impl OpenDemand<'_> {
         let (life, fee, times) = self.validate(header, &hash, pieces)?;
         {
             let mut chain = self.chain.load_mut()?;
-            chain.hold(header.number)?;
+            chain.demand(header.number, pieces.count)?;
             chain.invariant()?;
         }
         let bond = demand::bond(header.params.dispute_bond, fee, pieces.count);
@@ -120,7 +120,8 @@ impl OpenDemand<'_> {
                     to: self.demand.to_account_info(),
                 },
             ),
-            bond,
+            bond.checked_add(rent_of_answers(pieces.count)?)
+                .ok_or(SettlementError::Overflow)?,
         )?;
         self.demand.set_inner(Demand {
             version: ACCOUNT_VERSION,
@@ -134,6 +135,7 @@ impl OpenDemand<'_> {
             hash,
             life,
             answer_end: times.answer_end,
+            reserved_end: times.reserved_end,
             bond,
             fee,
             program: rules.program.into(),
@@ -141,7 +143,8 @@ impl OpenDemand<'_> {
             pieces,
             left: rules.left,
         });
-        self.demand.invariant(self.demand.get_lamports())?;
+        self.demand
+            .invariant(self.demand.get_lamports(), Demand::size())?;
         emit!(DemandOpened {
             rollup: header.rollup,
             demand: self.demand.key(),
@@ -174,6 +177,14 @@ impl OpenDemandFromBuffer<'_> {
         let bump = ctx.bumps.open.demand;
         ctx.accounts.open.open(bump, id, header, pieces, named)
     }
+}
+
+/// Lamports of the rent of so many answered pieces, at most.
+fn rent_of_answers(pieces: u8) -> Result<u64> {
+    let rent = Rent::get()?;
+    let whole = rent.minimum_balance(Demand::size_with(pieces));
+    let more = whole.checked_sub(rent.minimum_balance(Demand::size()));
+    more.ok_or_else(|| error!(SettlementError::Overflow))
 }
 
 /// The header's hash, and the demand for pieces of what `named` (borsh) says that the batch names.

@@ -6,7 +6,7 @@ use crate::events::BatchPosted;
 use crate::header::BatchHeader;
 use crate::seeds;
 use crate::state::inbox_page::InboxPoint;
-use crate::state::{BatchData, BatchSlot, Chain, InboxPage, Rollup, Sequencer};
+use crate::state::{BatchData, BatchSlot, Chain, InboxPage, Rollup, Sequencer, WriteSlots};
 use anchor_lang::prelude::*;
 use assay_ledger::header::Header;
 use assay_ledger::state::{ACCOUNT_DEPTH, INVALID, MODEL_DEPTH};
@@ -170,6 +170,18 @@ impl PostBatch<'_> {
         Ok(())
     }
 
+    /// What readers are told of where to find the parent and the data is true.
+    fn validate_places(&self, parent_slot: u64, writes: &WriteSlots) -> Result<()> {
+        let chain = self.chain.load()?;
+        let posted = chain.tip().posted_slot(self.rollup.config.params.window);
+        require_eq!(parent_slot, posted, SettlementError::WrongParentSlot);
+        require!(
+            self.data.load()?.was_written_in(writes),
+            SettlementError::WrongWriteSlots
+        );
+        Ok(())
+    }
+
     /// It is not empty, and no count is over its cap. A batch without transactions is refused:
     /// it would settle nothing. The data of one with transactions is never empty, so there is
     /// always a data account.
@@ -190,7 +202,12 @@ impl PostBatch<'_> {
     }
 
     /// See [`crate::settlement::post_batch`].
-    pub fn handler(ctx: Context<Self>, header: BatchHeader) -> Result<()> {
+    pub fn handler(
+        ctx: Context<Self>,
+        header: BatchHeader,
+        parent_slot: u64,
+        writes: &WriteSlots,
+    ) -> Result<()> {
         // Whoever would dispute the batch must be able to read the header: see `write_chunks`.
         top_level()?;
         let Clock {
@@ -199,6 +216,7 @@ impl PostBatch<'_> {
             ..
         } = Clock::get()?;
         let point = ctx.accounts.validate(&header, slot)?;
+        ctx.accounts.validate_places(parent_slot, writes)?;
         let hash = hash(&header)?;
         let params = &header.params;
         {

@@ -42,7 +42,8 @@ impl ResolveDemand<'_> {
         let demand = &mut ctx.accounts.demand;
         // The batch's slot may hold another batch by now: its counter is not this demand's.
         demand.over = true;
-        demand.invariant(demand.get_lamports())?;
+        let len = demand.to_account_info().data_len();
+        demand.invariant(demand.get_lamports(), len)?;
         emit!(DemandSettled {
             rollup: demand.rollup,
             demand: demand.key(),

@@ -85,7 +85,8 @@ impl TimeOutDemand<'_> {
             .bond
             .checked_add(reward)
             .ok_or(SettlementError::Overflow)?;
-        demand.invariant(demand.get_lamports())?;
+        let len = demand.to_account_info().data_len();
+        demand.invariant(demand.get_lamports(), len)?;
         emit!(DemandSettled {
             rollup: demand.rollup,
             demand: demand.key(),

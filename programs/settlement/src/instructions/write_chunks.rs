@@ -31,6 +31,7 @@ impl WriteChunks<'_> {
         ctx.accounts.validate()?;
         let mut account = ctx.accounts.data.as_ref().try_borrow_mut_data()?;
         let (data, hashes) = BatchData::split(&mut account)?;
+        data.note_write(Clock::get()?.slot)?;
         let places = hashes
             .get_mut(first as usize..)
             .ok_or(SettlementError::ChunkOutOfRange)?;

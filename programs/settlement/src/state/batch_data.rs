@@ -1,6 +1,7 @@
 //! A batch's data while it is posted: a list of chunk hashes that becomes a root.
 
-use crate::constants::{ACCOUNT_VERSION, MAX_CHUNKS};
+use super::write_slots::{WriteSlots, place, trimmed};
+use crate::constants::{ACCOUNT_VERSION, MAX_CHUNKS, WRITE_SLOT_BYTES};
 use crate::errors::SettlementError;
 use anchor_lang::prelude::*;
 use assay_ledger::data::{CHUNK, chunk_count, chunk_hash};
@@ -27,6 +28,10 @@ pub struct BatchData {
     pub sealed: u8,
     /// Zero.
     pub padding: [u8; 2],
+    /// The slot of the first write; 0 before it.
+    pub first_slot: u64,
+    /// The slots in which it was written: see [`WriteSlots::bitmap`].
+    pub slots: [u8; WRITE_SLOT_BYTES],
 }
 
 impl BatchData {
@@ -40,6 +45,8 @@ impl BatchData {
         + 1 // version
         + 1 // sealed
         + 2 // padding
+        + 8 // first_slot
+        + WRITE_SLOT_BYTES // slots
     }
 
     /// Bytes of the account for `len` bytes of data, before it is sealed.
@@ -50,6 +57,28 @@ impl BatchData {
     /// Whether the data is sealed.
     pub fn is_sealed(&self) -> bool {
         self.sealed == 1
+    }
+
+    /// Notes that chunks are written in `slot`.
+    pub fn note_write(&mut self, slot: u64) -> Result<()> {
+        if self.first_slot == 0 {
+            self.first_slot = slot;
+        }
+        let offset = slot.checked_sub(self.first_slot);
+        let (byte, bit) = place(offset.ok_or(SettlementError::Overflow)?);
+        let byte = self.slots.get_mut(byte);
+        *byte.ok_or(SettlementError::DataTooOld)? |= bit;
+        Ok(())
+    }
+
+    /// The slots in which it was written.
+    pub fn write_slots(&self) -> WriteSlots {
+        WriteSlots::new(self.first_slot, &self.slots)
+    }
+
+    /// Whether these are the slots in which it was written.
+    pub fn was_written_in(&self, slots: &WriteSlots) -> bool {
+        self.first_slot == slots.first && trimmed(&self.slots) == slots.bitmap
     }
 
     /// The hashes of the chunks from number `first` on, of which `bytes` are the contents.

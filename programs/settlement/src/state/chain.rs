@@ -49,6 +49,14 @@ pub struct BatchSlot {
     pub padding: [u8; 4],
 }
 
+impl BatchSlot {
+    /// The slot in which it was posted, of a rollup whose windows are `window` slots long; 0 for
+    /// genesis.
+    pub fn posted_slot(&self, window: u64) -> u64 {
+        self.window_end.saturating_sub(window)
+    }
+}
+
 /// A rollup's chain account.
 #[account(zero_copy)]
 #[derive(Debug)]
@@ -120,6 +128,26 @@ impl Chain {
     pub fn live(&self, number: u64, hash: &[u8; 32]) -> Option<&BatchSlot> {
         let pending = number > self.final_number && number <= self.tip_number;
         Some(self.place(number)).filter(|slot| pending && slot.hash == *hash)
+    }
+
+    /// Notes that `pieces` more are demanded of what live batch `number` names.
+    pub fn demand(&mut self, number: u64, pieces: u8) -> Result<()> {
+        let slot = self.place_mut(number);
+        slot.pieces = slot
+            .pieces
+            .checked_add(u32::from(pieces))
+            .ok_or(SettlementError::Overflow)?;
+        self.hold(number)
+    }
+
+    /// Notes that one of them is answered, and the batch still live.
+    pub fn answer(&mut self, number: u64) -> Result<()> {
+        let slot = self.place_mut(number);
+        slot.pieces = slot
+            .pieces
+            .checked_sub(1)
+            .ok_or(SettlementError::Invariant)?;
+        Ok(())
     }
 
     /// Notes one more dispute or demand over live batch `number`.

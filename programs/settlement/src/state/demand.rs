@@ -8,9 +8,12 @@ use crate::game::ProgramHead;
 use anchor_lang::prelude::*;
 use assay_dispute::demand;
 use assay_ledger::ProgramHeader;
+use assay_tensor::commit::CHUNK;
+use assay_tensor::leaves::MAX_LEAF;
 
-/// A demand's account. Its lamports beyond the rent are what the demander put down, less what answers
-/// have earned, and what it has won.
+/// A demand's account, after which the answered pieces follow ([`answered`]). Its lamports beyond the rent are
+/// what the demander put down, less what answers have earned, what it has won, and the rent of pieces that are
+/// not answered yet.
 #[account]
 #[derive(Debug)]
 pub struct Demand {
@@ -36,6 +39,8 @@ pub struct Demand {
     pub life: u32,
     /// The first slot in which nothing may be answered any more.
     pub answer_end: u64,
+    /// The first slot in which somebody else than the asserter may answer.
+    pub reserved_end: u64,
     /// Lamports that the demander put down, less what answers have earned. When the demand is over
     /// they are the demander's again, with what it has won.
     pub bond: u64,
@@ -65,7 +70,7 @@ pub enum DemandClass {
 }
 
 impl Demand {
-    /// Bytes of the account.
+    /// Bytes of the account before the answered pieces.
     pub const fn size() -> usize {
         8 // discriminator
         + 1 // version
@@ -79,6 +84,7 @@ impl Demand {
         + 32 // hash
         + 4 // life
         + 8 // answer_end
+        + 8 // reserved_end
         + 8 // bond
         + 8 // fee
         + ProgramHeader::SIZE // program
@@ -119,8 +125,8 @@ impl Demand {
         Ok(self.fee)
     }
 
-    /// Checks what must hold after every instruction; `lamports` are the account's.
-    pub fn invariant(&self, lamports: u64) -> Result<()> {
+    /// Checks what must hold after every instruction; `lamports` and `len` are the account's.
+    pub fn invariant(&self, lamports: u64, len: usize) -> Result<()> {
         require_eq!(
             self.version,
             ACCOUNT_VERSION,
@@ -134,10 +140,41 @@ impl Demand {
             SettlementError::Invariant
         );
         let owed = Rent::get()?
-            .minimum_balance(Self::size())
+            .minimum_balance(len)
             .checked_add(self.bond)
             .ok_or(SettlementError::Overflow)?;
         require_gte!(lamports, owed, SettlementError::Invariant);
         Ok(())
     }
+
+    /// Bytes of the account with `pieces` answered ones, at most.
+    pub const fn size_with(pieces: u8) -> usize {
+        Self::size() + pieces as usize * (PIECE_HEAD + MAX_PIECE)
+    }
+}
+
+/// Bytes before those of an answered piece: its place and its length.
+pub const PIECE_HEAD: usize = 1 + 2;
+/// Most bytes of an answered piece: a leaf, or a chunk.
+pub const MAX_PIECE: usize = if MAX_LEAF > CHUNK { MAX_LEAF } else { CHUNK };
+const _: () = assert!(MAX_PIECE <= u16::MAX as usize);
+
+/// The head of answered piece `place` of `len` bytes.
+pub fn piece_head(place: u8, len: usize) -> Result<[u8; PIECE_HEAD]> {
+    let len = u16::try_from(len).map_err(|_| SettlementError::PieceTooLong)?;
+    let [low, high] = len.to_le_bytes();
+    Ok([place, low, high])
+}
+
+/// The pieces in a demand's account (discriminator included) in the order in which they were answered: each with
+/// its place among those demanded. The program took each because it opens in what the batch names.
+pub fn answered(account: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = account.get(Demand::size()..).unwrap_or(&[]);
+    core::iter::from_fn(move || {
+        let ([place, low, high], more) = rest.split_first_chunk::<PIECE_HEAD>()?;
+        let len = usize::from(u16::from_le_bytes([*low, *high]));
+        let (bytes, more) = more.split_at_checked(len)?;
+        rest = more;
+        Some((*place, bytes))
+    })
 }

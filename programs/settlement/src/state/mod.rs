@@ -10,6 +10,7 @@ pub mod dispute;
 pub mod inbox_page;
 pub mod rollup;
 pub mod sequencer;
+pub mod write_slots;
 
 pub use batch_data::BatchData;
 pub use buffer::Buffer;
@@ -19,3 +20,4 @@ pub use dispute::Dispute;
 pub use inbox_page::{InboxEntry, InboxPage};
 pub use rollup::{Config, Params, Rollup};
 pub use sequencer::Sequencer;
+pub use write_slots::WriteSlots;

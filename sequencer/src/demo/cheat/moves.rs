@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Which account of `play_from_buffer` and of `answer_from_buffer` the buffer is.
 const BUFFER: usize = 3;
+/// Transactions of an account that are read, the newest.
+const MOST: usize = 50_000;
 
 /// Reads the transactions that name some accounts.
 pub struct Moves {
@@ -74,7 +76,7 @@ impl Moves {
         let mut accounts: Vec<Pubkey> = self.accounts.iter().copied().collect();
         while let Some(account) = accounts.pop() {
             // Newest first, they come.
-            let entries = history::all(&self.rpc, &account, None).await?;
+            let entries = history::newest(&self.rpc, &account, MOST).await?;
             for entry in entries.into_iter().rev() {
                 let name = entry.signature.to_string();
                 if entry.failed || self.known.contains(&name) {
@@ -145,7 +147,7 @@ impl Moves {
 /// Fees that `key` has paid.
 pub async fn fees(rpc: &Rpc, key: &Pubkey) -> Result<u64> {
     let mut fees = 0;
-    for entry in history::all(rpc, key, None).await? {
+    for entry in history::newest(rpc, key, MOST).await? {
         let found = rpc.transaction(&entry.signature).await?;
         let found = found.context("a transaction that L1 lists and does not have")?;
         let (payer, lamports) = history::payer(&found);

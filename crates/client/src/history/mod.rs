@@ -3,6 +3,17 @@
 //!
 //! Logs are not used: a stranger can fill them up. What a node gives is only a set of candidates,
 //! which the callers check against hashes that L1 keeps.
+//!
+//! Anybody can name any address in transactions. L1's accounts say in which slots the transactions
+//! are that a reader wants, so a reader walks the list of an address ([`Walk`]), where a page of a
+//! thousand entries costs one call, and fetches the transactions of these slots only
+//! ([`SlotReader`]). A slot with many candidates costs one call too.
+
+mod slot;
+mod walk;
+
+pub use slot::SlotReader;
+pub use walk::{Walk, Walked};
 
 use crate::rpc::{Rpc, RpcError};
 use crate::wire;
@@ -16,9 +27,6 @@ use solana_transaction_status_client_types::{
 
 /// Signatures that a node gives at a time.
 const PAGE: usize = 1_000;
-
-/// Signatures that [`all`] takes at most: a node's list may not end.
-pub const MOST: usize = 50_000;
 
 /// A transaction that named an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +65,12 @@ impl Call {
     }
 }
 
-/// The transactions that named `address` before `before` and after `until` (all of them for
-/// `None`), newest first: as many as a node gives at a time. None are left when there are none.
+/// The transactions that named `address` before `before` (the newest for `None`), newest first:
+/// as many as a node gives at a time. None are left when there are none.
 pub async fn page(
     rpc: &Rpc,
     address: &Pubkey,
     before: Option<Signature>,
-    until: Option<Signature>,
 ) -> Result<Vec<Entry>, RpcError> {
     let part = rpc
         .retry(|| {
@@ -71,7 +78,7 @@ pub async fn page(
                 address,
                 GetConfirmedSignaturesForAddress2Config {
                     before,
-                    until,
+                    until: None,
                     limit: Some(PAGE),
                     commitment: Some(rpc.client().commitment()),
                 },
@@ -88,20 +95,17 @@ pub async fn page(
     Ok(entries.collect())
 }
 
-/// All transactions that named `address` after `until`, newest first: [`MOST`] of them at most.
-pub async fn all(
-    rpc: &Rpc,
-    address: &Pubkey,
-    until: Option<Signature>,
-) -> Result<Vec<Entry>, RpcError> {
+/// The `most` newest transactions that named `address`, newest first, for reports: strangers can
+/// push others out.
+pub async fn newest(rpc: &Rpc, address: &Pubkey, most: usize) -> Result<Vec<Entry>, RpcError> {
     let mut entries: Vec<Entry> = Vec::new();
     loop {
         let before = entries.last().map(|e| e.signature);
-        let part = page(rpc, address, before, until).await?;
+        let part = page(rpc, address, before).await?;
         let count = part.len();
         entries.extend(part);
-        if count < PAGE || entries.len() >= MOST {
-            entries.truncate(MOST);
+        if count < PAGE || entries.len() >= most {
+            entries.truncate(most);
             return Ok(entries);
         }
     }

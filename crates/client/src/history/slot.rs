@@ -1,0 +1,93 @@
+//! The transactions of one slot that named an address.
+
+use super::Entry;
+use crate::rpc::{Rpc, RpcError};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use solana_transaction_status_client_types::EncodedConfirmedTransactionWithStatusMeta as Transaction;
+use std::collections::HashMap;
+
+/// Transactions fetched at a time.
+const WIDTH: usize = 16;
+/// Transactions that a reader fetches in vain, one by one, before it fetches blocks instead.
+const IN_VAIN: usize = 64;
+/// Candidates in a slot that are always fetched one by one.
+const FEW: usize = 4;
+
+/// Reads transactions, slot by slot, out of those that strangers land beside them.
+///
+/// One call a transaction is cheapest where all of them are wanted. A stranger pays a fee for a
+/// transaction and not for the reader's call, so once [`IN_VAIN`] calls gave nothing, a slot with
+/// more than [`FEW`] candidates is read with its whole block in one call. So a reader makes at most
+/// `IN_VAIN` calls, and `FEW` for each slot that it wants, more than without strangers.
+#[derive(Clone, Debug, Default)]
+pub struct SlotReader {
+    in_vain: usize,
+}
+
+/// What was found in a slot.
+#[derive(Debug)]
+pub struct InSlot<T> {
+    /// What `read` made of the transactions of which it made something, newest first.
+    pub found: Vec<(Entry, T)>,
+    /// Whether the node lists a transaction that it did not give (yet).
+    pub withheld: bool,
+}
+
+impl SlotReader {
+    /// What `read` makes of the transactions of these entries, all of one slot, newest first.
+    pub async fn read<T>(
+        &mut self,
+        rpc: &Rpc,
+        entries: &[Entry],
+        read: impl Fn(&Entry, &Transaction) -> Option<T>,
+    ) -> Result<InSlot<T>, RpcError> {
+        let mut given: HashMap<usize, Option<T>> = HashMap::new();
+        if let Some(first) = entries.first()
+            && entries.len() > FEW
+            && self.in_vain.saturating_add(entries.len()) > IN_VAIN
+        {
+            let places = entries.iter().enumerate();
+            let places: HashMap<_, _> = places.map(|(at, e)| (e.signature, at)).collect();
+            // What the node leaves out of the block, or all of it, is fetched one by one.
+            rpc.block(first.slot, |signature, transaction| {
+                if let Some(at) = places.get(&signature) {
+                    given.insert(*at, read(&entries[*at], &transaction));
+                }
+            })
+            .await?;
+        }
+        let mut withheld = false;
+        let left = entries.iter().enumerate();
+        let left = left.filter(|(at, _)| !given.contains_key(at));
+        let mut fetched = fetch(rpc, left.map(|(at, entry)| (at, *entry)).collect());
+        while let Some((at, entry, transaction)) = fetched.try_next().await? {
+            let Some(transaction) = transaction else {
+                withheld = true;
+                continue;
+            };
+            let made = read(&entry, &transaction);
+            if made.is_none() {
+                self.in_vain = self.in_vain.saturating_add(1);
+            }
+            given.insert(at, made);
+        }
+        let found = entries.iter().enumerate();
+        let found = found.filter_map(|(at, entry)| Some((*entry, given.remove(&at)??)));
+        Ok(InSlot {
+            found: found.collect(),
+            withheld,
+        })
+    }
+}
+
+/// The transactions of these entries, in any order; `None` for one that the node does not have (yet).
+fn fetch(
+    rpc: &Rpc,
+    entries: Vec<(usize, Entry)>,
+) -> BoxStream<'_, Result<(usize, Entry, Option<Transaction>), RpcError>> {
+    let fetched = futures::stream::iter(entries).map(async move |(at, entry): (usize, Entry)| {
+        Ok((at, entry, rpc.transaction(&entry.signature).await?))
+    });
+    fetched.buffer_unordered(WIDTH).boxed()
+}
