@@ -84,7 +84,7 @@ pub fn instructions() -> Vec<Row> {
     row("resolve_demand", accepted(r.resolve_demand(&other)));
     row(
         "close_demand",
-        accepted(r.close_demand(&demand, &challenger.pubkey())),
+        accepted(r.close_demand(&demand, &challenger)),
     );
     rows
 }

@@ -300,9 +300,9 @@ impl TestRollup {
     }
 
     /// `close_demand`.
-    pub fn close_demand(&mut self, demand: &Pubkey, demander: &Pubkey) -> Outcome {
-        let instruction = build::close_demand(demand, demander);
-        self.svm.send(&[instruction], &[])
+    pub fn close_demand(&mut self, demand: &Pubkey, demander: &Keypair) -> Outcome {
+        let instruction = build::close_demand(demand, &demander.pubkey());
+        self.svm.send(&[instruction], &[demander])
     }
 
     /// Buffer `id` of `owner` with a value in borsh.

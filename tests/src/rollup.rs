@@ -4,6 +4,7 @@ use crate::batch::Draft;
 use crate::svm::{Outcome, Sent, Svm, Wire, accepted, instruction};
 use anchor_lang::AnchorSerialize;
 use anchor_lang::system_program;
+use assay_client::rpc::read_zero_copy;
 use assay_ledger::data::CHUNK;
 use assay_ledger::inbox::Forced;
 use assay_ledger::state::TreeHead;
@@ -394,10 +395,20 @@ impl TestRollup {
                 data,
                 page,
             },
-            args::PostBatch {
-                header: draft.header,
-            },
+            self.post_arguments(data, draft),
         )
+    }
+
+    /// The arguments of `post_batch` with what the accounts say.
+    pub fn post_arguments(&self, data: Pubkey, draft: &Draft) -> args::PostBatch {
+        let window = self.account().config.params.window;
+        let account = self.svm.account(&data);
+        let account = account.and_then(|a| read_zero_copy::<BatchData>(&a.data).ok());
+        args::PostBatch {
+            header: draft.header,
+            parent_slot: self.chain_account().tip().posted_slot(window),
+            writes: account.map(|data| data.write_slots()).unwrap_or_default(),
+        }
     }
 
     /// `post_batch` of a draft whose data is published.

@@ -1,5 +1,6 @@
 //! `post_batch` and `finalize_batch`.
 
+use anchor_lang::InstructionData;
 use anchor_lang::error::ErrorCode;
 use assay_ledger::data::CHUNK;
 use assay_ledger::state::TreeHead;
@@ -11,6 +12,7 @@ use settlement::constants::{MAX_PENDING, PAGE_ENTRIES, RING};
 use settlement::errors::SettlementError as E;
 use settlement::events::{BatchFinalized, BatchPosted};
 use settlement::header::BatchHeader;
+use settlement::state::WriteSlots;
 use settlement::{accounts, seeds};
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
@@ -82,9 +84,7 @@ mod post_batch {
                 data,
                 page: None,
             },
-            settlement::instruction::PostBatch {
-                header: draft.header,
-            },
+            r.post_arguments(data, &draft),
         );
         refused(
             r.svm.send(&[instruction], &[&stranger]),
@@ -195,6 +195,50 @@ mod post_batch {
             refused(outcome, *error);
         }
         accepted(r.post(&good));
+    }
+
+    /// A reader that is told other slots finds neither the data nor the batches before.
+    #[test]
+    fn refuses_to_mislead_readers() {
+        let mut r = TestRollup::new(2);
+        let first = Draft::new(&r, 1);
+        r.settle(&first);
+        let posted = r.svm.slot();
+        r.svm.warp(7);
+        let second = Draft::new(&r, 1);
+        r.publish(&second);
+        let key = r.sequencer.insecure_clone();
+        let data = second.data_address();
+        let good = r.post_arguments(data, &second);
+        assert_eq!(good.parent_slot, posted);
+        assert!(good.writes.contains(r.svm.slot()));
+        let mut wrong = Vec::new();
+        for parent_slot in [0, posted - 1, posted + 1, u64::MAX] {
+            wrong.push((parent_slot, good.writes.clone(), E::WrongParentSlot));
+        }
+        for (first, bitmap) in [
+            (0, Vec::new()),
+            (good.writes.first, Vec::new()),
+            (good.writes.first + 1, good.writes.bitmap.clone()),
+            (good.writes.first, vec![3]),
+            (good.writes.first, vec![1, 0]),
+            (good.writes.first, vec![1; 257]),
+        ] {
+            let writes = WriteSlots { first, bitmap };
+            wrong.push((posted, writes, E::WrongWriteSlots));
+        }
+        let post = r.post_instruction(&key, data, None, &second);
+        for (parent_slot, writes, error) in wrong {
+            let arguments = settlement::instruction::PostBatch {
+                header: second.header,
+                parent_slot,
+                writes,
+            };
+            let mut post = post.clone();
+            post.data = arguments.data();
+            refused(r.svm.send_as(Wire::V1, &[post], &[&key], &[]), error);
+        }
+        accepted(r.svm.send(&[post], &[&key]));
     }
 
     #[test]
@@ -483,9 +527,7 @@ mod post_batch {
                 data: draft.data_address(),
                 page: None,
             },
-            settlement::instruction::PostBatch {
-                header: draft.header,
-            },
+            r.post_arguments(draft.data_address(), &draft),
         );
         let code = r
             .svm

@@ -5,7 +5,7 @@ use assay_ledger::data::{CHUNK, data_root};
 use assay_tests::relay;
 use assay_tests::rollup::{TestRollup, config};
 use assay_tests::svm::{MAX_UNITS, Wire, accepted, instruction, refused};
-use settlement::constants::MAX_CHUNKS;
+use settlement::constants::{MAX_CHUNKS, WRITE_SLOTS};
 use settlement::errors::SettlementError as E;
 use settlement::events::DataSealed;
 use settlement::state::BatchData;
@@ -147,6 +147,29 @@ mod write_chunks {
         accepted(r.write_chunks(Wire::V1, &poster, data, 0, &long[..2 * CHUNK + 100]));
     }
 
+    /// Readers fetch the transactions of the slots in which something was written, and no others.
+    #[test]
+    fn notes_the_slots_and_ends_when_there_are_too_many() {
+        let (mut r, poster, data) = opened(CHUNK as u32);
+        let chunk = bytes(CHUNK);
+        let opened = r.data_account(&data).write_slots();
+        assert!(opened.bitmap.is_empty());
+        let first = r.svm.slot();
+        for warp in [0, 3, 0, WRITE_SLOTS - 1 - 3] {
+            r.svm.warp(warp);
+            accepted(r.write_chunks(Wire::V1, &poster, data, 0, &chunk));
+        }
+        let written: Vec<u64> = r.data_account(&data).write_slots().iter().collect();
+        assert_eq!(written, [first, first + 3, first + WRITE_SLOTS - 1]);
+        r.svm.warp(1);
+        refused(
+            r.write_chunks(Wire::V1, &poster, data, 0, &chunk),
+            E::DataTooOld,
+        );
+        // What is complete can be sealed and posted at any time.
+        accepted(r.seal_data(&poster, data));
+    }
+
     /// Not every archive keeps inner instructions, and the bytes are nowhere else.
     #[test]
     fn refuses_to_be_called_by_a_program() {
@@ -236,8 +259,8 @@ mod seal_data {
         write_all(&mut r, &poster, data, &content);
         let before = r.svm.lamports(&poster.pubkey());
         accepted(r.seal_data(&poster, data));
-        assert_eq!(r.svm.account(&data).unwrap().data.len(), 112);
-        assert_eq!(r.svm.lamports(&data), r.svm.rent(112));
+        assert_eq!(r.svm.account(&data).unwrap().data.len(), 376);
+        assert_eq!(r.svm.lamports(&data), r.svm.rent(376));
         assert_eq!(
             r.svm.lamports(&poster.pubkey()) - before,
             r.svm.rent(112 + 20 * 32) - r.svm.rent(112)

@@ -13,7 +13,7 @@ use settlement::constants::INCINERATOR;
 use settlement::errors::SettlementError as E;
 use settlement::events::*;
 use settlement::seeds;
-use settlement::state::demand::DemandClass;
+use settlement::state::demand::{DemandClass, answered};
 use settlement::state::{Buffer, Demand};
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -68,7 +68,8 @@ mod open_demand {
         assert_eq!((demand.bond, demand.fee), (BOND, PIECE_FEE));
         assert_eq!(demand.answer_end, r.svm.slot() + ANSWERS);
         assert_eq!(class(&r, &address), DemandClass::Open(demand.answer_end));
-        let rent = r.svm.rent(Demand::size());
+        // With the rent of what will be answered.
+        let rent = r.svm.rent(Demand::size_with(3));
         assert_eq!(r.svm.lamports(&address), rent + BOND);
         assert_eq!(before - r.svm.lamports(&demander.pubkey()), rent + BOND);
         let event: DemandOpened = sent.event();
@@ -106,7 +107,8 @@ mod open_demand {
         );
         accepted(r.open_demand_from_buffer(&demander, 0, &header, pieces, &buffer));
         let demand = r.demand_address(&demander.pubkey(), 0);
-        accepted(r.answer(&stranger, &demand, 0, &naming.operator(1)));
+        let sequencer = r.sequencer.insecure_clone();
+        accepted(r.answer(&sequencer, &demand, 0, &naming.operator(1)));
         assert_eq!(class(&r, &demand), DemandClass::Over);
         // A longer or a cut one is none.
         for bytes in [
@@ -137,11 +139,13 @@ mod open_demand {
             (2, chunks, DEMANDS, ANSWERS),
         ] {
             let (demand_end, answer_end) = (posted + demands, posted + answers);
+            let reserved_end = answer_end - WINDOW / 6 / 2;
             assert_eq!(
                 Times::new(pieces.of, posted + WINDOW, WINDOW),
                 Times {
                     demand_end,
-                    answer_end
+                    answer_end,
+                    reserved_end,
                 }
             );
             r.svm.warp(demand_end - 1 - r.svm.slot());
@@ -259,13 +263,17 @@ mod open_demand {
         for id in 0..20u32 {
             let demand = r.demanded(&demander, id.into(), &naming, all);
             let demand = r.demand(&demand);
-            assert_eq!(demand.fee, fee(id));
-            assert_eq!(demand.bond, BOND.max(64 * fee(id)));
+            assert_eq!(demand.fee, fee(64 * id));
+            assert_eq!(demand.bond, BOND.max(64 * fee(64 * id)));
         }
-        // A dispute counts as much.
-        r.disputed(&demander, 0, &naming.header());
+        // Disputes do not count: their bonds come back, and an accomplice's would make demands dear for
+        // nothing.
+        for id in 0..20 {
+            r.disputed(&demander, id, &naming.header());
+        }
+        let dear = fee(64 * 20);
         let one = r.demanded(&demander, 20, &naming, naming.chunks());
-        assert_eq!(r.demand(&one).fee, fee(21));
+        assert_eq!(r.demand(&one).fee, dear);
         // What is over the usual is nobody's: a sequencer that answers its own demands pays it too.
         let (key, chain) = (r.sequencer.insecure_clone(), r.chain());
         let lamports = |r: &TestRollup| {
@@ -276,22 +284,32 @@ mod open_demand {
         let sent = accepted(r.answer(&key, &one, 0, &naming.chunk(0, 0)));
         assert_eq!(sent.event::<PieceAnswered>().fee, PIECE_FEE);
         let after = lamports(&r);
-        let lost = fee(21) - PIECE_FEE;
+        let lost = dear - PIECE_FEE;
         assert_eq!(after[0], before[0] + PIECE_FEE);
         assert_eq!(after[1], before[1] + lost);
-        assert_eq!(after[2], before[2] - fee(21));
+        assert_eq!(after[2], before[2] - dear);
+        // What is answered does not count any more.
+        let pieces = r.chain_account().tip().pieces;
+        assert_eq!(pieces, 64 * 20 + 3 - 1);
+        let next = r.demanded(&demander, 21, &naming, naming.chunks());
+        assert_eq!(r.demand(&next).fee, fee(pieces));
     }
 }
 
 mod answer {
     use super::*;
 
-    /// A stranger answers at the demander's cost; with the last answer the batch is free.
+    /// The sequencer answers at the demander's cost, and late anybody; with the last answer the batch is free.
     #[test]
-    fn pays_whoever_answers() {
+    fn pays_whoever_answers_and_keeps_the_bytes() {
         let (mut r, naming, demander, demand) = demanded();
         let mirror = r.svm.rich_key();
         let sequencer = r.sequencer.insecure_clone();
+        // Whoever copies the sequencer's answer must not earn its fee.
+        let copied = naming.chunk(0, 2);
+        r.svm.warp(ANSWERS - WINDOW / 6 / 2 - 1);
+        refused(r.answer(&mirror, &demand, 2, &copied), E::AnswerReserved);
+        r.svm.warp(1);
         for (place, key, left) in [(2, &mirror, 0b011), (0, &sequencer, 0b010), (1, &mirror, 0)] {
             refused(r.finalize(), E::WindowOpen);
             let before = r.svm.lamports(&key.pubkey());
@@ -313,7 +331,16 @@ mod answer {
         );
         refused(r.time_out_demand(&demand), E::DemandOver);
         refused(r.resolve_demand(&demand), E::DemandOver);
-        let sent = accepted(r.close_demand(&demand, &demander.pubkey()));
+        // The bytes are in the account, in the order of the answers.
+        let account = r.svm.account(&demand).unwrap().data;
+        let kept: Vec<(u8, Vec<u8>)> = answered(&account).map(|(at, b)| (at, b.to_vec())).collect();
+        let given = |place: u8| (place, naming.chunk(0, place.into()).bytes().to_vec());
+        assert_eq!(kept, [given(2), given(0), given(1)]);
+        // Nobody else throws them away.
+        let mut close = build::close_demand(&demand, &demander.pubkey());
+        close.accounts[1].is_signer = false;
+        refused(r.svm.send(&[close], &[]), ErrorCode::AccountNotSigner);
+        let sent = accepted(r.close_demand(&demand, &demander));
         assert_eq!(sent.event::<DemandClosed>().payout, BOND - 3 * PIECE_FEE);
         let all = 100_000_000_000;
         assert_eq!(r.svm.lamports(&demander.pubkey()), all - 3 * PIECE_FEE);
@@ -327,6 +354,7 @@ mod answer {
         let (mut r, naming, _, demand) = demanded();
         let mirror = r.svm.rich_key();
         let thief = r.svm.rich_key();
+        r.svm.warp(ANSWERS - 1);
         let buffer = r.buffered_value(&mirror, 3, &naming.chunk(0, 1));
         refused(
             r.answer_from_buffer(&thief, &demand, 1, &buffer),
@@ -407,9 +435,10 @@ mod answer {
         accepted(r.time_out_demand(&demand));
     }
 
-    /// An answer that only an inner instruction holds would be one that nobody finds.
+    /// A program may answer: the bytes are in the demand's account. What is written to a buffer is in the
+    /// transaction alone.
     #[test]
-    fn refuses_to_be_called_by_a_program() {
+    fn may_come_from_a_program_and_a_buffer_s_bytes_may_not() {
         let (mut r, naming, _, demand) = demanded();
         relay::load(&mut r.svm);
         let key = r.sequencer.insecure_clone();
@@ -426,7 +455,8 @@ mod answer {
         let [pay, allocate, open] =
             assay_client::instructions::disputes::open_buffer(&key.pubkey(), 1, 10, rent);
         accepted(r.svm.send(&[pay, allocate], &[&key]));
-        for instruction in [answer, write, open] {
+        accepted(r.svm.send_as(Wire::V1, &[relay::through(answer)], &[&key], &[]));
+        for instruction in [write, open] {
             let inner = relay::through(instruction.clone());
             refused(
                 r.svm.send_as(Wire::V1, &[inner], &[&key], &[]),
@@ -507,7 +537,7 @@ mod time_out_demand {
         for place in [0, 2] {
             accepted(r.answer(&key, &demand, place, &naming.chunk(0, place.into())));
         }
-        refused(r.close_demand(&demand, &demander.pubkey()), E::DemandOpen);
+        refused(r.close_demand(&demand, &demander), E::DemandOpen);
         r.svm.warp(ANSWERS);
         refused(r.resolve_demand(&demand), E::NotMoot);
         let sent = accepted(r.time_out_demand(&demand));
@@ -524,8 +554,8 @@ mod time_out_demand {
         assert_eq!((event.unanswered, event.payout), (true, payout));
         refused(r.time_out_demand(&demand), E::DemandOver);
         refused(r.resolve_demand(&demand), E::DemandOver);
-        refused(r.close_demand(&demand, &sequencer), E::NotTheDemander);
-        accepted(r.close_demand(&demand, &demander.pubkey()));
+        refused(r.close_demand(&demand, &key), E::NotTheDemander);
+        accepted(r.close_demand(&demand, &demander));
         assert_eq!(total(&r), before);
 
         // What else was open is moot, and costs nobody anything.
@@ -537,7 +567,7 @@ mod time_out_demand {
         let sent = accepted(r.resolve_demand(&other));
         assert_eq!(sent.event::<DemandSettled>().payout, BOND);
         assert!(!sent.event::<DemandSettled>().unanswered);
-        accepted(r.close_demand(&other, &third.pubkey()));
+        accepted(r.close_demand(&other, &third));
         assert_eq!(r.svm.lamports(&third.pubkey()), 100_000_000_000);
         accepted(r.resolve(&dispute));
         assert_eq!(r.sequencer_account(&sequencer).bond, 3 * SLICE);

@@ -10,7 +10,7 @@
 //! messages are final, every slot is read, back to the first message that is wanted.
 
 use crate::accounts;
-use crate::history::{self, Entry, SlotReader, Walk, Walked};
+use crate::history::{self, Entry, SlotReader, WIDTH, Walk, Walked};
 use crate::pda;
 use crate::rpc::{Rpc, RpcError, Severity};
 use assay_ledger::Hash;
@@ -113,6 +113,10 @@ struct Page {
 struct Search {
     walk: Walk,
     wanted: Wanted,
+    /// Entries of slots that were gathered and not read.
+    gathered: Vec<Entry>,
+    /// The wanted slots that were gathered.
+    searched: Vec<u64>,
 }
 
 /// Where the messages are that are to be read.
@@ -270,45 +274,40 @@ impl Reader {
             }
             // One that was begun is ended first: those after it would never be, if each message
             // that comes began it anew.
-            let walk = || Walk::new(address, None);
             let search = self.page.search.get_or_insert_with(|| Search {
-                walk: walk(),
+                walk: Walk::new(address, None),
                 wanted,
+                gathered: Vec::new(),
+                searched: Vec::new(),
             });
             loop {
-                let slot = match &search.wanted {
-                    Wanted::Slots(slots) => slots.last().copied(),
-                    Wanted::Newest(0) => None,
-                    Wanted::Newest(_) => match search.walk.next_slot(rpc, pages).await? {
-                        Walked::Done(slot) => slot,
-                        Walked::Busy => return Err(busy()),
-                    },
-                };
-                let Some(slot) = slot else {
+                let next = search.gather(rpc, pages).await?;
+                if let Walked::Busy = next {
+                    return Err(busy());
+                }
+                if search.gathered.is_empty() {
                     break;
-                };
-                let entries = match search.walk.to(rpc, slot, pages).await? {
-                    Walked::Done(entries) => entries,
-                    Walked::Busy => return Err(busy()),
-                };
+                }
                 let rollup = &self.rollup;
                 let sent = |entry: &Entry, transaction: &_| {
                     let found = enqueued(entry, transaction, rollup, &address);
                     (!found.is_empty()).then_some(found)
                 };
-                let read = self.page.slots.read(rpc, entries, sent).await?;
+                let read = self.page.slots.read(rpc, &search.gathered, sent).await?;
                 // Oldest first.
-                let found = read.found.into_iter().rev().flat_map(|(_, found)| found);
-                let found: Vec<Candidate> = found.collect();
-                match &mut search.wanted {
-                    Wanted::Slots(slots) => {
-                        slots.pop();
+                for (entry, found) in read.found.into_iter().rev() {
+                    if let Wanted::Newest(left) = &mut search.wanted {
+                        *left = left.saturating_sub(found.len());
                     }
-                    Wanted::Newest(left) => *left = left.saturating_sub(found.len()),
+                    self.page.found.entry(entry.slot).or_default().extend(found);
                 }
-                self.page.found.insert(slot, found);
+                search.gathered.clear();
             }
             let closed = matches!(search.wanted, Wanted::Newest(_));
+            // A slot in which nothing was found was searched all the same.
+            for slot in std::mem::take(&mut search.searched) {
+                self.page.found.entry(slot).or_default();
+            }
             self.page.search = None;
             if closed {
                 return Ok(());
@@ -389,6 +388,33 @@ impl Reader {
         self.next = next;
         self.chain = chain;
         messages.extend(taken);
+    }
+}
+
+impl Search {
+    /// Gathers entries of the next slots that are wanted.
+    async fn gather(&mut self, rpc: &Rpc, pages: &mut usize) -> Result<Walked<()>, RpcError> {
+        while self.gathered.len() < WIDTH {
+            let slot = match &self.wanted {
+                Wanted::Slots(slots) => slots.last().copied(),
+                Wanted::Newest(0) => None,
+                Wanted::Newest(_) => match self.walk.next_slot(rpc, pages).await? {
+                    Walked::Done(slot) => slot,
+                    Walked::Busy => return Ok(Walked::Busy),
+                },
+            };
+            let Some(slot) = slot else {
+                break;
+            };
+            match self.walk.to(rpc, slot, pages).await? {
+                Walked::Done(entries) => self.gathered.extend(entries),
+                Walked::Busy => return Ok(Walked::Busy),
+            }
+            if let Wanted::Slots(slots) = &mut self.wanted {
+                self.searched.extend(slots.pop());
+            }
+        }
+        Ok(Walked::Done(()))
     }
 }
 

@@ -70,7 +70,8 @@ impl DataAccount {
             .filter(|((chunk, hash), _)| *hash != chunk_hash(chunk))
             .map(|(_, index)| index)
             .collect();
-        let late = header.first_slot > 0 && now >= header.first_slot.saturating_add(WRITE_SLOTS);
+        let written = !header.write_slots().bitmap.is_empty();
+        let late = written && now >= header.first_slot.saturating_add(WRITE_SLOTS);
         if late && !missing.is_empty() {
             return Self::TooOld;
         }

@@ -167,7 +167,7 @@ async fn an_honest_sequencer_wins_against_who_challenges_it_for_nothing() -> Res
 /// The headers of the batches that are pending on L1.
 pub async fn headers(l1: &L1, chain: &Chain) -> Result<Vec<Header>> {
     let known = |_: u64| None::<Hash>;
-    let mut reader = assay_client::batches::Reader::new(l1.rollup, None);
+    let mut reader = assay_client::batches::Reader::new(l1.rollup);
     let ahead = reader.read(l1.sender.rpc(), chain, known).await?;
     Ok(ahead.batches.into_iter().map(|p| p.header).collect())
 }

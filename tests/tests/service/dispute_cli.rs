@@ -43,7 +43,7 @@ async fn posted(l1: &L1, number: u64) -> Result<Header> {
     until("the batch on L1", || async {
         let chain = accounts::chain(rpc, &l1.rollup).await?;
         let known = |_: u64| None::<Hash>;
-        let mut reader = Reader::new(l1.rollup, None);
+        let mut reader = Reader::new(l1.rollup);
         let ahead = reader.read(rpc, &chain, known).await?;
         let headers = ahead.batches.into_iter().map(|posted| posted.header);
         Ok(headers.into_iter().find(|header| header.number == number))

@@ -1,7 +1,7 @@
 //! The data of a batch, from the calls that wrote it.
 
 use super::{BatchError, MOST_PAGES, Posted, post};
-use crate::history::{self, Call, Entry, SlotReader, Walk, Walked};
+use crate::history::{self, Call, Entry, SlotReader, WIDTH, Walk, Walked};
 use crate::rpc::Rpc;
 use anchor_lang::Discriminator;
 use assay_ledger::Hash;
@@ -32,8 +32,10 @@ struct Search {
     found: Chunks,
     walk: Walk,
     slots: SlotReader,
-    /// Slots of writes that were not read, oldest first.
+    /// Slots of writes that were not gathered, oldest first.
     left: Vec<u64>,
+    /// Entries of slots that were gathered and not read.
+    gathered: Vec<Entry>,
     /// Whether the transaction that posted the batch was read, which may have written too.
     begun: bool,
 }
@@ -86,6 +88,7 @@ impl Search {
             walk: Walk::new(posted.data, Some(posted.signature)),
             slots: SlotReader::default(),
             left: posted.writes.iter().collect(),
+            gathered: Vec::new(),
             begun: false,
         }
     }
@@ -104,30 +107,36 @@ impl Search {
         }
         self.begun = true;
         let mut pages = MOST_PAGES;
-        while let Some(slot) = self.left.last().copied()
-            && !self.found.done()
-        {
-            let entries = match self.walk.to(rpc, slot, &mut pages).await? {
-                Walked::Done(entries) => entries,
-                Walked::Busy => {
-                    let number = posted.header.number;
-                    return Err(BatchError::Busy { number });
+        while !self.found.done() {
+            while let Some(slot) = self.left.last().copied()
+                && self.gathered.len() < WIDTH
+            {
+                match self.walk.to(rpc, slot, &mut pages).await? {
+                    Walked::Done(entries) => self.gathered.extend(entries),
+                    Walked::Busy => {
+                        let number = posted.header.number;
+                        return Err(BatchError::Busy { number });
+                    }
                 }
-            };
+                self.left.pop();
+            }
+            if self.gathered.is_empty() {
+                break;
+            }
             let account = self.found.account;
             let writes = |_: &Entry, transaction: &_| {
                 let mut calls = history::calls(transaction);
                 calls.retain(|call| names(call, &account));
                 (!calls.is_empty()).then_some(calls)
             };
-            let read = self.slots.read(rpc, entries, writes).await?;
+            let read = self.slots.read(rpc, &self.gathered, writes).await?;
             for (_, calls) in read.found {
                 self.found.add(&calls);
             }
             if read.withheld && !self.found.done() {
                 return Err(missing(posted));
             }
-            self.left.pop();
+            self.gathered.clear();
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The transactions of one slot that named an address.
+//! The transactions of some slots that named an address.
 
 use super::Entry;
 use crate::rpc::{Rpc, RpcError};
@@ -7,8 +7,8 @@ use futures::{StreamExt, TryStreamExt};
 use solana_transaction_status_client_types::EncodedConfirmedTransactionWithStatusMeta as Transaction;
 use std::collections::HashMap;
 
-/// Transactions fetched at a time.
-const WIDTH: usize = 16;
+/// Transactions fetched at a time, and the least that a reader gathers before it fetches them.
+pub const WIDTH: usize = 16;
 /// Transactions that a reader fetches in vain, one by one, before it fetches blocks instead.
 const IN_VAIN: usize = 64;
 /// Candidates in a slot that are always fetched one by one.
@@ -25,9 +25,9 @@ pub struct SlotReader {
     in_vain: usize,
 }
 
-/// What was found in a slot.
+/// What was found in some slots.
 #[derive(Debug)]
-pub struct InSlot<T> {
+pub struct InSlots<T> {
     /// What `read` made of the transactions of which it made something, newest first.
     pub found: Vec<(Entry, T)>,
     /// Whether the node lists a transaction that it did not give (yet).
@@ -35,22 +35,27 @@ pub struct InSlot<T> {
 }
 
 impl SlotReader {
-    /// What `read` makes of the transactions of these entries, all of one slot, newest first.
+    /// What `read` makes of the transactions of these entries, which are all that are wanted of
+    /// their slots, newest first.
     pub async fn read<T>(
         &mut self,
         rpc: &Rpc,
         entries: &[Entry],
         read: impl Fn(&Entry, &Transaction) -> Option<T>,
-    ) -> Result<InSlot<T>, RpcError> {
+    ) -> Result<InSlots<T>, RpcError> {
         let mut given: HashMap<usize, Option<T>> = HashMap::new();
-        if let Some(first) = entries.first()
-            && entries.len() > FEW
-            && self.in_vain.saturating_add(entries.len()) > IN_VAIN
-        {
+        let mut one_by_one = self.in_vain;
+        for slot in entries.chunk_by(|a, b| a.slot == b.slot) {
+            one_by_one = one_by_one.saturating_add(slot.len());
+            if slot.len() <= FEW || one_by_one <= IN_VAIN {
+                continue;
+            }
+            one_by_one = one_by_one.saturating_sub(slot.len());
             let places = entries.iter().enumerate();
+            let places = places.filter(|(_, entry)| entry.slot == slot[0].slot);
             let places: HashMap<_, _> = places.map(|(at, e)| (e.signature, at)).collect();
             // What the node leaves out of the block, or all of it, is fetched one by one.
-            rpc.block(first.slot, |signature, transaction| {
+            rpc.block(slot[0].slot, |signature, transaction| {
                 if let Some(at) = places.get(&signature) {
                     given.insert(*at, read(&entries[*at], &transaction));
                 }
@@ -74,7 +79,7 @@ impl SlotReader {
         }
         let found = entries.iter().enumerate();
         let found = found.filter_map(|(at, entry)| Some((*entry, given.remove(&at)??)));
-        Ok(InSlot {
+        Ok(InSlots {
             found: found.collect(),
             withheld,
         })

@@ -217,7 +217,10 @@ fn a_sixth_each_to_demand_and_to_answer_leaves_then_chunks() {
         let Times {
             demand_end,
             answer_end,
+            reserved_end,
         } = Times::new(of, end, window);
+        // Half of the time for answers that comes after the last demand is everybody's.
+        assert_eq!(reserved_end, answer_end.saturating_sub(window / 6 / 2));
         (demand_end, answer_end)
     };
     let chunks = Blob::Chunks { parameter: 3 };
@@ -266,12 +269,20 @@ fn a_demand_costs_at_most_its_bond() {
 /// than a thousandth of that.
 #[test]
 fn the_fee_rises_with_what_is_open() {
-    assert_eq!((fee(0), fee(1), fee(8)), (30_000, 33_750, 60_000));
-    let open = 10_000 / u32::from(MAX_PIECES);
-    let flood: u64 = (0..open)
-        .map(|open| fee(open) * u64::from(MAX_PIECES))
+    assert_eq!((fee(0), fee(64), fee(512)), (30_000, 33_750, 60_000));
+    let pieces = u32::from(MAX_PIECES);
+    let flood: u64 = (0..10_000 / pieces)
+        .map(|demands| fee(demands * pieces) * u64::from(MAX_PIECES))
         .sum();
-    assert!(flood > 10 * 10_000 * PIECE_FEE && fee(open) * 1_000 < flood);
+    assert!(flood > 10 * 10_000 * PIECE_FEE && fee(10_000) * 1_000 < flood);
+    // Who has pieces open only to make others' dear pays more for them than those pay for as many.
+    let mut open = 0;
+    let mut paid = 0;
+    while fee(open) < 10 * PIECE_FEE {
+        paid += u64::from(pieces) * (fee(open) - PIECE_FEE);
+        open += pieces;
+    }
+    assert!(paid > 2_048 * (fee(open) - PIECE_FEE), "a model of a megabyte");
     assert!(fee(u32::MAX) > PIECE_FEE);
 }
 

@@ -61,7 +61,8 @@ impl BatchData {
 
     /// Notes that chunks are written in `slot`.
     pub fn note_write(&mut self, slot: u64) -> Result<()> {
-        if self.first_slot == 0 {
+        // The first write is in the first slot.
+        if self.slots[0] & 1 == 0 {
             self.first_slot = slot;
         }
         let offset = slot.checked_sub(self.first_slot);
