@@ -19,7 +19,7 @@ fn starts_at_genesis() {
     let sent = accepted(r.initialize(8, config()));
     let address = seeds::rollup(8);
     let rollup: Rollup = r.svm.read(&address);
-    assert_eq!((rollup.version, rollup.id), (1, 8));
+    assert_eq!((rollup.version, rollup.id), (2, 8));
     assert_eq!(rollup.authority, r.authority.pubkey());
     assert_eq!(rollup.config, config());
     assert_eq!(
@@ -147,8 +147,8 @@ fn the_formats_are_pinned() {
     assert_eq!(Chain::size(), 64 + RING * 168);
     assert_eq!(Sequencer::size(), 106);
     assert_eq!(InboxPage::size(), 6_280);
-    assert_eq!(BatchData::sealed_size(), 112);
-    assert_eq!(BatchData::size(929), 112 + 64);
+    assert_eq!(BatchData::sealed_size(), 376);
+    assert_eq!(BatchData::size(929), 376 + 64);
     assert_eq!(seeds::data_seed(0xa1b2), "dataa1b2");
     // The first bytes of SHA-256 of "account:<name>".
     assert_eq!(hex(Rollup::DISCRIMINATOR), hex(&sha("account:Rollup")[..8]));

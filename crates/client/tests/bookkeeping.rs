@@ -146,9 +146,12 @@ async fn attempt(rpc: &Rpc, reader: &mut Reader, history: &History) -> Result<()
 async fn no_order_of_errors_restarts_and_transactions_loses_anything() {
     let mut rng = StdRng::seed_from_u64(8);
     let (mut histories, mut runs) = (0, 0);
-    for seed in 0..30 {
+    for seed in 0..40 {
         let history = History::random(seed);
         let calls = read_all(&history, Faults::default()).await;
+        if calls > 40 {
+            continue;
+        }
         histories += 1;
         // An error, a transaction withheld or a restart at each call, and a part listed late.
         for at in 0..calls + 2 {
