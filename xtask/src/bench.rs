@@ -17,17 +17,20 @@ pub enum Benchmark {
     Gpu,
     /// The ledger: transactions, signatures, encoding, roots.
     Ledger,
+    /// A verifier among fifty thousand transactions of strangers for each account.
+    Junk,
     /// All of them, written to `docs/benchmarks.md`.
     Page,
 }
 
 /// What is on the page, in its order: title, `cargo xtask bench` name.
-const PAGE: [(&str, Benchmark, &str); 5] = [
+const PAGE: [(&str, Benchmark, &str); 6] = [
     ("Pipeline", Benchmark::Pipeline, "pipeline"),
     ("Bulk HTTP", Benchmark::Http, "http"),
     ("CPU kernels", Benchmark::Cpu, "cpu"),
     ("wgpu kernels", Benchmark::Gpu, "gpu"),
     ("Ledger", Benchmark::Ledger, "ledger"),
+    ("Verifier among junk", Benchmark::Junk, "junk"),
 ];
 
 /// Runs one benchmark, or all for the page.
@@ -53,6 +56,11 @@ fn command(what: Benchmark) -> Result<Command> {
         Benchmark::Cpu => example("gpu-kernels", "bench_cpu"),
         Benchmark::Gpu => example("gpu-kernels", "executors"),
         Benchmark::Ledger => example("assay-ledger", "bench_ledger"),
+        Benchmark::Junk => {
+            let mut command = assay_command()?;
+            command.args(["bench", "junk"]);
+            command
+        }
         Benchmark::Page => anyhow::bail!("the page is made of the others"),
     })
 }

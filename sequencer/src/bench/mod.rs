@@ -2,8 +2,10 @@
 //!
 //! * [`pipeline`]: inferences without L1 and HTTP, and what their parts take
 //! * [`http`]: requests in bulk over HTTP, beside the same without it
+//! * [`junk`]: a verifier among transactions of strangers
 
 pub mod http;
+pub mod junk;
 pub mod pipeline;
 
 use crate::config::{BatchLimits, ExecutorChoice, ModelLimits};

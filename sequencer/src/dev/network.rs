@@ -18,6 +18,7 @@ use assay_client::sender::{Options as SendOptions, Order, Sender};
 use assay_client::wallet::Wallet;
 use assay_dispute::demand::Times;
 use settlement::state::{Config as RollupConfig, Params};
+use solana_client::rpc_request::RpcRequest;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
@@ -53,6 +54,9 @@ pub struct Options {
     pub transactions: TxVersion,
     /// The sequencer's key; a random one if `None`.
     pub sequencer: Option<Wallet>,
+    /// Has the chain have the programs in a call for each, and not by their deployment in a thousand transactions:
+    /// for tests and benchmarks of something else.
+    pub write_programs: bool,
     /// How the sequencer cheats once, when it is [told to](Cheater::arm); an honest one never.
     pub cheat: Option<Cheat>,
 }
@@ -72,6 +76,7 @@ impl Options {
             batch_age_ms: 2_000,
             transactions: TxVersion::Auto,
             sequencer: None,
+            write_programs: false,
             cheat: None,
         }
     }
@@ -149,10 +154,14 @@ impl Network {
         airdrop(&rpc, &operator.address(), 1_000 * LAMPORTS).await?;
         airdrop(&rpc, &sequencer.address(), 1_000 * LAMPORTS).await?;
 
-        deploy_programs(&sender, &operator, |done, all| {
-            progress(Step::Programs(done, all))
-        })
-        .await?;
+        if options.write_programs {
+            write_programs(&sender, &operator).await?;
+        } else {
+            deploy_programs(&sender, &operator, |done, all| {
+                progress(Step::Programs(done, all))
+            })
+            .await?;
+        }
         progress(Step::Rollup);
         let rollup = create_rollup(&sender, &operator, ROLLUP, options.rollup).await?;
         bond(&sender, &operator, &sequencer, &rollup, 100 * LAMPORTS).await?;
@@ -240,6 +249,20 @@ pub fn send_options(slot: Duration) -> SendOptions {
         poll: (slot / 2).clamp(Duration::from_millis(10), Duration::from_millis(200)),
         ..SendOptions::default()
     }
+}
+
+/// Has a development chain have the three programs as if `authority` had deployed them, by a call for each.
+pub async fn write_programs(sender: &Sender, authority: &Wallet) -> Result<()> {
+    for program in PROGRAMS {
+        let method = "surfnet_writeProgram";
+        let authority = authority.address().to_string();
+        let bytes = hex::encode(program.bytes);
+        let params = serde_json::json!([program.id.to_string(), bytes, 0, authority]);
+        let client = sender.rpc().client();
+        let written = client.send(RpcRequest::Custom { method }, params);
+        let _: serde_json::Value = written.await.context(program.name)?;
+    }
+    Ok(())
 }
 
 /// Deploys the three programs with their development keys; `progress` is told bytes done and

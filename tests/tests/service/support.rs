@@ -4,8 +4,7 @@
 use anyhow::{Context, Result};
 use assay::config::{Config, ExecutorChoice, TxVersion};
 use assay::dev::chain::{Chain, Options as ChainOptions};
-use assay::dev::network::{bond, create_rollup, dev_rollup, send_options};
-use assay::programs::PROGRAMS;
+use assay::dev::network::{bond, create_rollup, dev_rollup, send_options, write_programs};
 use assay_client::api::{BatchStatus, BatchView, Key32};
 use assay_client::deploy::airdrop;
 use assay_client::http::Api;
@@ -68,7 +67,7 @@ impl L1 {
         let (operator, sequencer) = (Wallet::random(), Wallet::random());
         airdrop(sender.rpc(), &operator.address(), 1_000 * SOLS).await?;
         airdrop(sender.rpc(), &sequencer.address(), 1_000 * SOLS).await?;
-        put_programs(&sender, &operator).await?;
+        write_programs(&sender, &operator).await?;
         let rollup = create_rollup(&sender, &operator, 0, rollup).await?;
         bond(&sender, &operator, &sequencer, &rollup, 100 * SOLS).await?;
         let dir = TempDir::new()?;
@@ -157,20 +156,6 @@ impl L1 {
     pub fn sign(&self, wallet: &Wallet, nonce: u64, action: Action) -> SignedRequest {
         wallet.sign(&self.rollup, SOL, nonce, action)
     }
-}
-
-/// Has the chain have the programs, as if `authority` had deployed them: in a call for each, and not in a thousand
-/// transactions, which are a test of their own (`sequencer/tests`).
-async fn put_programs(sender: &Sender, authority: &Wallet) -> Result<()> {
-    for program in PROGRAMS {
-        let method = "surfnet_writeProgram";
-        let authority = authority.address().to_string();
-        let params = json!([program.id.to_string(), hex(program.bytes), 0, authority]);
-        let client = sender.rpc().client();
-        let written = client.send(RpcRequest::Custom { method }, params);
-        let _: Value = written.await.context(program.name)?;
-    }
-    Ok(())
 }
 
 pub fn hex(bytes: &[u8]) -> String {
