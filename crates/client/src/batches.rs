@@ -13,7 +13,7 @@ mod data;
 
 pub use data::DataReader;
 
-use crate::history::{self, Call, SlotReader, Walk, Walked};
+use crate::history::{self, Call, FEW_PAGES, SlotReader, Walk, Walked};
 use crate::rpc::{Rpc, RpcError, Severity};
 use crate::{accounts, pda};
 use assay_ledger::Hash;
@@ -114,6 +114,8 @@ pub struct Reader {
     /// The searches for batches that were not found yet, by the hash of what is looked for.
     walks: HashMap<Hash, Walk>,
     slots: SlotReader,
+    /// The batch that the node's block does not have, if it was asked for one.
+    no_block: Option<Hash>,
     /// Slots of a window.
     window: Option<u64>,
     data: DataReader,
@@ -127,6 +129,7 @@ impl Reader {
             posts: HashMap::new(),
             walks: HashMap::new(),
             slots: SlotReader::default(),
+            no_block: None,
             window: None,
             data: DataReader::default(),
         }
@@ -218,17 +221,32 @@ impl Reader {
         }
         let walk = self.walks.entry(hash);
         let walk = walk.or_insert_with(|| Walk::new(chain, before));
-        let entries = match walk.to(rpc, slot, pages).await? {
-            Walked::Done(entries) => entries,
-            Walked::Busy => return Err(BatchError::Busy { number }),
-        };
         let rollup = &self.rollup;
         let posts = |entry: &history::Entry, transaction: &_| {
             let found = posts(entry, transaction, rollup);
             (!found.is_empty()).then_some(found)
         };
-        let read = self.slots.read(rpc, entries, posts).await?;
-        for posted in read.found.into_iter().flat_map(|(_, posts)| posts) {
+        let mut few = FEW_PAGES.min(*pages);
+        *pages -= few;
+        let far = matches!(walk.to(rpc, slot, &mut few).await?, Walked::Busy);
+        *pages += few;
+        let mut found = Vec::new();
+        if far && self.no_block != Some(hash) {
+            found = self.slots.block(rpc, slot, posts).await?.unwrap_or_default();
+            let mut all = found.iter().flat_map(|(_, posts)| posts);
+            if !all.any(|posted| posted.header.hash() == hash) {
+                self.no_block = Some(hash);
+                found.clear();
+            }
+        }
+        if found.is_empty() {
+            let entries = match walk.to(rpc, slot, pages).await? {
+                Walked::Done(entries) => entries,
+                Walked::Busy => return Err(BatchError::Busy { number }),
+            };
+            found = self.slots.read(rpc, entries, posts).await?.found;
+        }
+        for posted in found.into_iter().flat_map(|(_, posts)| posts) {
             // Of two lives of the same batch the newer one counts.
             let known = self.posts.entry(posted.header.hash());
             let known = known.or_insert_with(|| posted.clone());

@@ -10,7 +10,7 @@
 //! messages are final, every slot is read, back to the first message that is wanted.
 
 use crate::accounts;
-use crate::history::{self, Entry, SlotReader, WIDTH, Walk, Walked};
+use crate::history::{self, Blocks, Entry, FEW_PAGES, SlotReader, WIDTH, Walk, Walked};
 use crate::pda;
 use crate::rpc::{Rpc, RpcError, Severity};
 use assay_ledger::Hash;
@@ -94,6 +94,7 @@ pub struct Reader {
     next: u64,
     chain: Hash,
     page: Page,
+    blocks: Blocks,
     /// Looks in a row that found another inbox.
     diverged: u32,
 }
@@ -145,6 +146,7 @@ impl Reader {
             next: from.cursor,
             chain: from.chain,
             page: Page::default(),
+            blocks: Blocks::Untried,
             diverged: 0,
         }
     }
@@ -174,7 +176,12 @@ impl Reader {
                 self.page = Page::default();
             }
             // Perhaps it is listed late, behind what was listed before.
-            Err(InboxError::Missing { .. }) => self.page = Page::default(),
+            Err(InboxError::Missing { .. }) => {
+                self.page = Page::default();
+                if self.blocks == Blocks::Used {
+                    self.blocks = Blocks::Useless;
+                }
+            }
             Err(InboxError::Rpc(_) | InboxError::Busy { .. }) => {}
         }
         match read {
@@ -281,27 +288,24 @@ impl Reader {
                 searched: Vec::new(),
             });
             loop {
-                let next = search.gather(rpc, pages).await?;
-                if let Walked::Busy = next {
-                    return Err(busy());
-                }
-                if search.gathered.is_empty() {
-                    break;
-                }
                 let rollup = &self.rollup;
                 let sent = |entry: &Entry, transaction: &_| {
                     let found = enqueued(entry, transaction, rollup, &address);
                     (!found.is_empty()).then_some(found)
                 };
-                let read = self.page.slots.read(rpc, &search.gathered, sent).await?;
+                let (slots, blocks) = (&mut self.page.slots, &mut self.blocks);
+                let read = match search.step(rpc, slots, blocks, pages, sent).await? {
+                    Step::Found(read) => read,
+                    Step::Busy => return Err(busy()),
+                    Step::End => break,
+                };
                 // Oldest first.
-                for (entry, found) in read.found.into_iter().rev() {
+                for (entry, found) in read.into_iter().rev() {
                     if let Wanted::Newest(left) = &mut search.wanted {
                         *left = left.saturating_sub(found.len());
                     }
                     self.page.found.entry(entry.slot).or_default().extend(found);
                 }
-                search.gathered.clear();
             }
             let closed = matches!(search.wanted, Wanted::Newest(_));
             // A slot in which nothing was found was searched all the same.
@@ -391,7 +395,57 @@ impl Reader {
     }
 }
 
+/// Where a step of a search has led.
+enum Step<T> {
+    /// What was found in some slots, newest first; perhaps nothing.
+    Found(Vec<(Entry, T)>),
+    /// Everything was searched.
+    End,
+    /// As far as the budget went.
+    Busy,
+}
+
 impl Search {
+    /// Searches some slots more.
+    async fn step<T>(
+        &mut self,
+        rpc: &Rpc,
+        slots: &mut SlotReader,
+        blocks: &mut Blocks,
+        pages: &mut usize,
+        read: impl Fn(&Entry, &EncodedConfirmedTransactionWithStatusMeta) -> Option<T>,
+    ) -> Result<Step<T>, RpcError> {
+        let direct = self.next_slot().filter(|_| *blocks != Blocks::Useless);
+        let mut budget = if direct.is_some() {
+            FEW_PAGES.min(*pages)
+        } else {
+            *pages
+        };
+        *pages -= budget;
+        let walked = self.gather(rpc, &mut budget).await?;
+        *pages += budget;
+        if !self.gathered.is_empty() {
+            let read = slots.read(rpc, &self.gathered, read).await?;
+            self.gathered.clear();
+            return Ok(Step::Found(read.found));
+        }
+        if let Walked::Done(()) = walked {
+            return Ok(Step::End);
+        }
+        let Some(slot) = direct else {
+            return Ok(Step::Busy);
+        };
+        // What is far away in the list is read with its block.
+        let block = slots.block(rpc, slot, read).await?;
+        if block.is_some() {
+            *blocks = Blocks::Used;
+            self.pop();
+        } else {
+            *blocks = Blocks::Useless;
+        }
+        Ok(Step::Found(block.unwrap_or_default()))
+    }
+
     /// Gathers entries of the next slots that are wanted.
     async fn gather(&mut self, rpc: &Rpc, pages: &mut usize) -> Result<Walked<()>, RpcError> {
         while self.gathered.len() < WIDTH {
@@ -410,11 +464,24 @@ impl Search {
                 Walked::Done(entries) => self.gathered.extend(entries),
                 Walked::Busy => return Ok(Walked::Busy),
             }
-            if let Wanted::Slots(slots) = &mut self.wanted {
-                self.searched.extend(slots.pop());
-            }
+            self.pop();
         }
         Ok(Walked::Done(()))
+    }
+
+    /// The slot that is gathered next, where it is known.
+    fn next_slot(&self) -> Option<u64> {
+        match &self.wanted {
+            Wanted::Slots(slots) => slots.last().copied(),
+            Wanted::Newest(_) => None,
+        }
+    }
+
+    /// The next slot was gathered.
+    fn pop(&mut self) {
+        if let Wanted::Slots(slots) = &mut self.wanted {
+            self.searched.extend(slots.pop());
+        }
     }
 }
 

@@ -214,6 +214,7 @@ async fn a_list_that_does_not_end_holds_nobody_up() {
     let (rollup, chain) = {
         let mut world = world.lock().unwrap();
         world.post(5, b"data");
+        world.blocks = false;
         (world.rollup, world.chain.clone())
     };
     let shared = world.clone();
@@ -242,6 +243,11 @@ async fn a_list_that_does_not_end_holds_nobody_up() {
         0,
         "all after the batch"
     );
+    // Where it gives blocks, its list does not matter.
+    world.lock().unwrap().blocks = true;
+    let found = Reader::new(rollup).read(&rpc, &chain, |_| None).await;
+    assert_eq!(numbers(&found.unwrap().batches), [1]);
+    world.lock().unwrap().blocks = false;
     let address = pda::chain(&rollup);
     let newest = assay_client::history::newest(&rpc, &address, 5_000).await;
     assert_eq!(newest.unwrap().len(), 5_000);

@@ -1,7 +1,7 @@
 //! The data of a batch, from the calls that wrote it.
 
 use super::{BatchError, MOST_PAGES, Posted, post};
-use crate::history::{self, Call, Entry, SlotReader, WIDTH, Walk, Walked};
+use crate::history::{self, Blocks, Call, Entry, FEW_PAGES, SlotReader, WIDTH, Walk, Walked};
 use crate::rpc::Rpc;
 use anchor_lang::Discriminator;
 use assay_ledger::Hash;
@@ -38,6 +38,7 @@ struct Search {
     gathered: Vec<Entry>,
     /// Whether the transaction that posted the batch was read, which may have written too.
     begun: bool,
+    blocks: Blocks,
 }
 
 impl DataReader {
@@ -58,15 +59,14 @@ impl DataReader {
         };
         let mut search = search.lock().await;
         search.go_on(rpc, posted).await?;
-        self.searches().remove(&key);
-        let data = std::mem::take(&mut search.found.chunks);
-        let data: Vec<u8> = data.into_iter().flatten().flatten().collect();
-        let whole = data.len() as u64 == u64::from(header.data_len);
-        if whole && data_root(&data) == header.data_root {
-            Ok(data)
-        } else {
-            Err(missing(posted))
+        if search.blocks == Blocks::Used && !search.found.is(posted) {
+            // Once more, without them.
+            *search = Search::new(posted);
+            search.blocks = Blocks::Useless;
+            search.go_on(rpc, posted).await?;
         }
+        self.searches().remove(&key);
+        search.found.data(posted).ok_or_else(|| missing(posted))
     }
 
     fn searches(&self) -> MutexGuard<'_, Searches> {
@@ -90,6 +90,7 @@ impl Search {
             left: posted.writes.iter().collect(),
             gathered: Vec::new(),
             begun: false,
+            blocks: Blocks::Untried,
         }
     }
 
@@ -107,28 +108,54 @@ impl Search {
         }
         self.begun = true;
         let mut pages = MOST_PAGES;
+        let account = self.found.account;
+        let writes = |_: &Entry, transaction: &_| {
+            let mut calls = history::calls(transaction);
+            calls.retain(|call| names(call, &account));
+            (!calls.is_empty()).then_some(calls)
+        };
         while !self.found.done() {
             while let Some(slot) = self.left.last().copied()
                 && self.gathered.len() < WIDTH
             {
-                match self.walk.to(rpc, slot, &mut pages).await? {
+                let budget = match self.blocks {
+                    Blocks::Useless => &mut pages,
+                    Blocks::Untried | Blocks::Used => &mut FEW_PAGES.clone(),
+                };
+                match self.walk.to(rpc, slot, budget).await? {
                     Walked::Done(entries) => self.gathered.extend(entries),
-                    Walked::Busy => {
+                    Walked::Busy if self.blocks == Blocks::Useless => {
                         let number = posted.header.number;
                         return Err(BatchError::Busy { number });
+                    }
+                    // What is newer is read first.
+                    Walked::Busy if !self.gathered.is_empty() => break,
+                    Walked::Busy => {
+                        let Some(block) = self.slots.block(rpc, slot, writes).await? else {
+                            self.blocks = Blocks::Useless;
+                            continue;
+                        };
+                        self.blocks = Blocks::Used;
+                        let posted = |entry: &Entry| entry.signature == posted.signature;
+                        let post = block.iter().position(|(entry, _)| posted(entry));
+                        // What comes after the post is of another life of the account.
+                        let before = block.into_iter().skip(post.map_or(0, |at| at + 1));
+                        for (_, calls) in before {
+                            self.found.add(&calls);
+                        }
+                        if self.found.done() {
+                            return Ok(());
+                        }
                     }
                 }
                 self.left.pop();
             }
             if self.gathered.is_empty() {
-                break;
+                if self.left.is_empty() {
+                    break;
+                }
+                continue;
             }
-            let account = self.found.account;
-            let writes = |_: &Entry, transaction: &_| {
-                let mut calls = history::calls(transaction);
-                calls.retain(|call| names(call, &account));
-                (!calls.is_empty()).then_some(calls)
-            };
             let read = self.slots.read(rpc, &self.gathered, writes).await?;
             for (_, calls) in read.found {
                 self.found.add(&calls);
@@ -169,6 +196,17 @@ impl Chunks {
             missing: count,
             opened: false,
         }
+    }
+
+    /// The data that the batch's header names, if it is what was found.
+    fn data(&self, posted: &Posted) -> Option<Vec<u8>> {
+        let data: Vec<u8> = self.chunks.iter().flatten().flatten().copied().collect();
+        let whole = data.len() as u64 == u64::from(posted.header.data_len);
+        (whole && data_root(&data) == posted.header.data_root).then_some(data)
+    }
+
+    fn is(&self, posted: &Posted) -> bool {
+        self.data(posted).is_some()
     }
 
     fn done(&self) -> bool {

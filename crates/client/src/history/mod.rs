@@ -12,7 +12,7 @@
 mod slot;
 mod walk;
 
-pub use slot::{SlotReader, WIDTH};
+pub use slot::{Blocks, FEW_PAGES, SlotReader, WIDTH};
 pub use walk::{Walk, Walked};
 
 use crate::rpc::{Rpc, RpcError};

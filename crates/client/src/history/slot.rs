@@ -13,16 +13,31 @@ pub const WIDTH: usize = 16;
 const IN_VAIN: usize = 64;
 /// Candidates in a slot that are always fetched one by one.
 const FEW: usize = 4;
+/// Pages that are listed on the way to a slot before its block is fetched instead.
+pub const FEW_PAGES: usize = 2;
 
 /// Reads transactions, slot by slot, out of those that strangers land beside them.
 ///
 /// One call a transaction is cheapest where all of them are wanted. A stranger pays a fee for a
 /// transaction and not for the reader's call, so once [`IN_VAIN`] calls gave nothing, a slot with
-/// more than [`FEW`] candidates is read with its whole block in one call. So a reader makes at most
-/// `IN_VAIN` calls, and `FEW` for each slot that it wants, more than without strangers.
+/// more than [`FEW`] candidates is read with its whole block in one call. A slot that is more than
+/// [`FEW_PAGES`] away in the list is read so without listing further. So a reader makes at most
+/// `IN_VAIN` calls, and a few for each slot that it wants, more than without strangers, however many
+/// transactions they land.
 #[derive(Clone, Debug, Default)]
 pub struct SlotReader {
     in_vain: usize,
+}
+
+/// Whether slots that are far away in a list are read with their blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocks {
+    /// None was yet.
+    Untried,
+    /// Some were: what is missing may be missing in them.
+    Used,
+    /// The node gives none, or none that can be relied on.
+    Useless,
 }
 
 /// What was found in some slots.
@@ -83,6 +98,36 @@ impl SlotReader {
             found: found.collect(),
             withheld,
         })
+    }
+
+    /// What `read` makes of the transactions of a slot that succeeded, from its whole block, newest
+    /// first; `None` where the node does not give the block. An answer that lacks something shows by
+    /// what L1 keeps.
+    pub async fn block<T>(
+        &mut self,
+        rpc: &Rpc,
+        slot: u64,
+        read: impl Fn(&Entry, &Transaction) -> Option<T>,
+    ) -> Result<Option<Vec<(Entry, T)>>, RpcError> {
+        let mut found = Vec::new();
+        let mut any = false;
+        rpc.block(slot, |signature, transaction| {
+            any = true;
+            let meta = transaction.transaction.meta.as_ref();
+            let entry = Entry {
+                signature,
+                slot,
+                failed: meta.is_none_or(|meta| meta.err.is_some()),
+            };
+            if !entry.failed
+                && let Some(made) = read(&entry, &transaction)
+            {
+                found.push((entry, made));
+            }
+        })
+        .await?;
+        found.reverse();
+        Ok(any.then_some(found))
     }
 }
 

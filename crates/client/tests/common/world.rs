@@ -82,6 +82,8 @@ pub struct World {
     pub writes: Vec<u64>,
     /// Whether the node gives blocks.
     pub blocks: bool,
+    /// Entries of a page of the node's lists, at most.
+    pub page: u64,
 }
 
 impl World {
@@ -96,6 +98,7 @@ impl World {
             broken: HashSet::new(),
             writes: Vec::new(),
             blocks: true,
+            page: 1_000,
         }
     }
 
@@ -181,7 +184,7 @@ impl World {
                 let part = after
                     .skip(usize::from(before.is_some()))
                     .take_while(|(name, ..)| until.as_ref() != Some(name))
-                    .take(config["limit"].as_u64().unwrap() as usize);
+                    .take(config["limit"].as_u64().unwrap().min(self.page) as usize);
                 Ok(part
                     .map(|(name, slot, failed)| entry(name, *slot, *failed))
                     .collect())
