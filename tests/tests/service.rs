@@ -38,6 +38,8 @@ mod outage;
 mod recover;
 #[path = "service/reverted.rs"]
 mod reverted;
+#[path = "service/unverified.rs"]
+mod unverified;
 #[path = "service/verifier.rs"]
 mod verifier;
 #[path = "service/word.rs"]

@@ -55,7 +55,7 @@ impl Log {
                 let batch = (right.header, right.runs, right.again);
                 log.right.lock().unwrap().push(batch);
             }
-            Event::Reverted(..) => {}
+            Event::Reverted(..) | Event::Rechecked(_) => {}
             Event::Wrong(_) | Event::Malformed(_) => panic!("{event:?}"),
         };
         let rpc = l1.chain.rpc_url();
@@ -250,7 +250,7 @@ async fn what_cannot_be_run_holds_up_no_later_batch_and_is_run_when_it_can() -> 
     assert!(first < last);
     let standing = running.until(|standing| standing.head >= last).await?;
     let said = standing.trouble().unwrap_or_default();
-    assert!(said.contains("somebody's word"), "{said}");
+    assert!(said.contains("unverified"), "{said}");
     let last_of = |number: u64| {
         let right = log.right.lock().unwrap();
         let mut of = right.iter().rev().filter(|(h, _, _)| h.number == number);

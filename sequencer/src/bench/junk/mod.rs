@@ -288,7 +288,12 @@ impl Process {
     async fn start(dir: &Path, key: &Path, node: &StandIn, network: &Network) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["verifier", "--json", "--executor", "cpu"])
-            .args(["--rpc", node.url(), "--api", network.service().url().as_str()])
+            .args([
+                "--rpc",
+                node.url(),
+                "--api",
+                network.service().url().as_str(),
+            ])
             .args(["--rollup", &network.rollup.to_string()])
             .arg("--keypair")
             .arg(key)
@@ -319,7 +324,9 @@ impl Process {
             }
             anyhow::bail!("the verifier has ended")
         };
-        tokio::time::timeout(PATIENCE, read).await.context("the verifier reads no batch")?
+        tokio::time::timeout(PATIENCE, read)
+            .await
+            .context("the verifier reads no batch")?
     }
 
     /// The most memory that it had, in MB.

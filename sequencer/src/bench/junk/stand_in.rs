@@ -367,7 +367,9 @@ impl Attack {
     fn find(self, signature: &str, honest: &[Listed]) -> Option<u64> {
         let (quarter, same) = (u64::from(self.quarter), u64::from(self.same));
         let Some((number, junk)) = parse(signature) else {
-            let at = honest.iter().position(|listed| listed.signature == signature)?;
+            let at = honest
+                .iter()
+                .position(|listed| listed.signature == signature)?;
             return Some(self.place(at, honest.len()));
         };
         let junk = u64::from(junk);
@@ -421,7 +423,9 @@ impl Attack {
             return oldest.saturating_sub(1);
         }
         let beside = (junk - 2 * self.quarter) / self.same.max(1);
-        honest.get(beside as usize).map_or(newest, |listed| listed.slot)
+        honest
+            .get(beside as usize)
+            .map_or(newest, |listed| listed.slot)
     }
 
     fn entry(self, at: u64, honest: &[Listed]) -> Value {
