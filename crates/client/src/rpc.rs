@@ -5,6 +5,10 @@
 //! land in it, must not be gone at the next read because another node answers: every read of an
 //! account names the newest slot seen so far, and a node that is not there yet is asked again.
 
+mod health;
+
+pub use health::{FailureKind, Health};
+
 use crate::causes;
 use crate::wire::Wire;
 use anchor_lang::{AccountDeserialize, Discriminator};
@@ -13,6 +17,7 @@ use solana_account::Account;
 use solana_account_decoder_client_types::{UiAccount, UiAccountEncoding};
 use solana_client::client_error::{ClientError, ClientErrorKind};
 use solana_client::nonblocking::rpc_client::RpcClient;
+use solana_client::rpc_client::RpcClientConfig;
 use solana_client::rpc_config::{
     RpcAccountInfoConfig, RpcContextConfig, RpcProgramAccountsConfig, RpcTransactionConfig,
 };
@@ -120,6 +125,7 @@ pub struct Rpc {
     patience: Duration,
     /// The newest slot of which something was read.
     newest: Arc<AtomicU64>,
+    health: Health,
 }
 
 /// How long a call to a node may take, where nothing is in a hurry.
@@ -151,9 +157,13 @@ impl Rpc {
     /// A node at `url`, read at this commitment, of which no call may take longer than `timeout`.
     pub fn within(url: impl Into<String>, commitment: CommitmentConfig, timeout: Duration) -> Self {
         let url = url.into();
-        Self::with_client(RpcClient::new_with_timeout_and_commitment(
-            url, timeout, commitment,
-        ))
+        let health = Health::new(&url);
+        let watched = health::Watched::new(&url, timeout, health.clone());
+        let config = RpcClientConfig::with_commitment(commitment);
+        Self {
+            health,
+            ..Self::with_client(RpcClient::new_sender(watched, config))
+        }
     }
 
     /// A node behind any client, a mocked one for example.
@@ -164,7 +174,13 @@ impl Rpc {
             version1: Arc::new(OnceCell::new()),
             patience: Duration::from_secs(10),
             newest: Arc::default(),
+            health: Health::default(),
         }
+    }
+
+    /// How calls to it fare.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// The same node, a read of which is tried again for `patience` before it fails.
@@ -220,7 +236,10 @@ impl Rpc {
                 .with_total_delay(Some(self.patience)),
         )
         .when(|e| severity(e) == Severity::Temporary)
-        .notify(|e, after| tracing::debug!(error = %e, ?after, "Solana node: trying again"))
+        .notify(|e, after| {
+            self.health.unread(e);
+            tracing::debug!(error = %e, ?after, "Solana node: trying again");
+        })
         .await
         .map_err(|cause| RpcError::Node {
             url: self.url(),

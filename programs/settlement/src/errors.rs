@@ -322,6 +322,15 @@ pub enum SettlementError {
     /// It might be too long to be shown malformed.
     #[msg("The leaf is longer than any of a well-formed program")]
     PieceTooLong,
+    /// Another process of the key is at work.
+    #[msg("Another process of this key holds the lease")]
+    Leased,
+    /// A lease is longer than [`crate::constants::MAX_LEASE`].
+    #[msg("A lease may not be so long")]
+    LeaseTooLong,
+    /// The number of the process is zero.
+    #[msg("An instance is not zero")]
+    NoInstance,
 }
 
 impl From<NotProven> for SettlementError {

@@ -28,6 +28,10 @@ pub struct Arguments {
     /// An API that has the models' bytes, asked when the state is built again from L1; may be given again.
     #[arg(long, value_name = "URL")]
     blobs: Vec<String>,
+    /// Begin though another process of the same key may be at work: its machine is gone, and with it what it has
+    /// answered and not posted.
+    #[arg(long)]
+    take_over: bool,
 }
 
 /// An executor by its name.
@@ -55,6 +59,7 @@ impl Arguments {
         config.listen = self.listen.unwrap_or(config.listen);
         config.data_dir = self.data_dir.unwrap_or(config.data_dir);
         config.executor = self.executor.unwrap_or(config.executor);
+        config.take_over |= self.take_over;
         config.blobs.splice(0..0, self.blobs);
         let mut stop = std::pin::pin!(shutdown());
         let service = tokio::select! {

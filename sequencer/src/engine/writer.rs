@@ -4,6 +4,7 @@
 use super::admission::{Admitted, blobs_are_still_here};
 use super::apply::Ledger;
 use super::backlog::{Backlog, Room};
+use super::gate::Gate;
 use super::calls::Calls;
 use super::caps;
 use super::execute::{ExecutorThread, GroupResult, ModelKey};
@@ -101,6 +102,8 @@ pub struct Parts {
     pub queue: usize,
     /// Closed batches that may wait for L1.
     pub backlog: u64,
+    /// Whether requests are accepted.
+    pub gate: Gate,
 }
 
 impl Writer {
@@ -116,6 +119,7 @@ impl Writer {
             building: watching,
             backlog: watching_backlog,
             most_waiting: parts.backlog.max(1),
+            gate: parts.gate,
             metrics: parts.metrics.clone(),
         };
         let writer = Self {
