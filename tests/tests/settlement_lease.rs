@@ -88,10 +88,7 @@ fn refuses_who_is_not_the_sequencer() {
             take_over: true,
         },
     );
-    refused(
-        r.svm.send(&[renew], &[&thief]),
-        ErrorCode::ConstraintSeeds,
-    );
+    refused(r.svm.send(&[renew], &[&thief]), ErrorCode::ConstraintSeeds);
     let mut r = TestRollup::unregistered(&["settlement"], config());
     let key = r.svm.rich_key();
     refused(

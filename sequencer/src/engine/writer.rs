@@ -4,10 +4,10 @@
 use super::admission::{Admitted, blobs_are_still_here};
 use super::apply::Ledger;
 use super::backlog::{Backlog, Room};
-use super::gate::Gate;
 use super::calls::Calls;
 use super::caps;
 use super::execute::{ExecutorThread, GroupResult, ModelKey};
+use super::gate::Gate;
 use super::order::{Ordered, Overlay, order};
 use super::rebuild::{Due, Outcome, Rebuilt, rebuild};
 use super::refusal::Refused;

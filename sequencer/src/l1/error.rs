@@ -81,9 +81,11 @@ impl L1Error {
             Self::Send(e) => sending(e),
             Self::Inbox(e) => from_client(e.severity()),
             Self::ForeignData(_) => Severity::Reset,
-            Self::Store(_) | Self::Behind { .. } | Self::Fork(_) | Self::Leased { .. } | Self::Stopped => {
-                Severity::Critical
-            }
+            Self::Store(_)
+            | Self::Behind { .. }
+            | Self::Fork(_)
+            | Self::Leased { .. }
+            | Self::Stopped => Severity::Critical,
         }
     }
 }

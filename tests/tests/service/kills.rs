@@ -59,7 +59,11 @@ async fn kills_at_random_moments_lose_nothing_and_double_nothing() -> Result<()>
         }
     }
     // It is at work still.
-    answered(&count, count.load(std::sync::atomic::Ordering::Relaxed) + 100).await?;
+    answered(
+        &count,
+        count.load(std::sync::atomic::Ordering::Relaxed) + 100,
+    )
+    .await?;
     stop.cancel();
     let load = loading.await??;
     let seconds = begun.elapsed().as_secs_f64();

@@ -73,7 +73,10 @@ async fn who_is_taken_over_ends() -> Result<()> {
     };
     let second = Service::start(other).await?;
     let log = first.fails().await?;
-    assert!(log.contains("another process sequences with this key"), "{log}");
+    assert!(
+        log.contains("another process sequences with this key"),
+        "{log}"
+    );
     let api = assay_client::http::Api::new(second.url());
     let status = api.status().await?;
     assert!(log.contains(&status.instance), "{log}");

@@ -103,8 +103,12 @@ impl Load {
 
     /// Calls until `stop`.
     pub async fn until(mut self, stop: CancellationToken) -> Result<Self> {
+        // So many a second that the batches can be done again in little time.
+        let mut pace = tokio::time::interval(Duration::from_millis(20));
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
-            self.call(20).await?;
+            pace.tick().await;
+            self.call(10).await?;
         }
         Ok(self)
     }

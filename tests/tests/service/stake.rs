@@ -98,7 +98,10 @@ async fn without_a_stake_nothing_is_accepted_until_it_is_back() -> Result<()> {
     stranger.keypair = l1.dir.path().join("stranger.json");
     rich(&l1, "stranger.json").await?;
     let error = does_not_start(&stranger).await;
-    assert!(error.contains("assay init ID --no-rollup --bond SOL"), "{error}");
+    assert!(
+        error.contains("assay init ID --no-rollup --bond SOL"),
+        "{error}"
+    );
     assert!(!stranger.data_dir.exists(), "it has begun with a folder");
 
     let service = Service::start(l1.config()).await?;
@@ -125,7 +128,8 @@ async fn without_a_stake_nothing_is_accepted_until_it_is_back() -> Result<()> {
     l1.unbond(100 * SOLS).await?;
     let stake = accounts::sequencer(rpc, &l1.rollup, &key).await?;
     l1.skip_to(stake.context("the stake")?.unbond_slot).await?;
-    l1.as_sequencer(make::withdraw_bond(&l1.rollup, &key)).await?;
+    l1.as_sequencer(make::withdraw_bond(&l1.rollup, &key))
+        .await?;
     assert!(refuses(&api).await?.contains("0 lamports"));
     let none = does_not_start(&Config {
         data_dir: l1.dir.path().join("other"),
@@ -137,7 +141,8 @@ async fn without_a_stake_nothing_is_accepted_until_it_is_back() -> Result<()> {
     if earned.context("the account")?.earned > 0 {
         l1.as_sequencer(make::claim_fees(&l1.rollup, &key)).await?;
     }
-    l1.as_sequencer(make::close_sequencer(&l1.rollup, &key)).await?;
+    l1.as_sequencer(make::close_sequencer(&l1.rollup, &key))
+        .await?;
     until("its account to be missed", || async {
         let why = api.status().await?.not_accepting;
         Ok(why.filter(|why| why.contains("assay init")))
@@ -146,7 +151,14 @@ async fn without_a_stake_nothing_is_accepted_until_it_is_back() -> Result<()> {
     let why = refuses(&api).await?;
     says(&api, l1.transfer(&api, &client, 2).await, &why).await?;
 
-    bond(&l1.sender, &l1.operator, &l1.sequencer, &l1.rollup, 5 * SOLS).await?;
+    bond(
+        &l1.sender,
+        &l1.operator,
+        &l1.sequencer,
+        &l1.rollup,
+        5 * SOLS,
+    )
+    .await?;
     accepts(&api).await?;
     let outcome = l1.transfer(&api, &client, 2).await?;
     let executed = outcome.executed.context("accepted")?;

@@ -359,7 +359,9 @@ mod tests {
     /// A node that answers each connection with the next of `answers`, and then drops them.
     async fn node(answers: &'static [&'static str]) -> String {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
             for answer in answers {
@@ -389,7 +391,12 @@ mod tests {
             .filter(|(_, count)| *count > 0)
             .map(|(kind, count)| (kind.name(), count))
             .collect();
-        let expected = [("rate_limited", 1), ("gateway", 1), ("connection", 1), ("malformed", 2)];
+        let expected = [
+            ("rate_limited", 1),
+            ("gateway", 1),
+            ("connection", 1),
+            ("malformed", 2),
+        ];
         assert_eq!(counted, expected);
     }
 }

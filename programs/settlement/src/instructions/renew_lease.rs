@@ -22,13 +22,7 @@ pub struct RenewLease<'info> {
 }
 
 impl RenewLease<'_> {
-    fn validate(
-        &self,
-        now: i64,
-        instance: &[u8; 16],
-        seconds: u32,
-        take_over: bool,
-    ) -> Result<()> {
+    fn validate(&self, now: i64, instance: &[u8; 16], seconds: u32, take_over: bool) -> Result<()> {
         require_gte!(MAX_LEASE, seconds, SettlementError::LeaseTooLong);
         require!(*instance != [0; 16], SettlementError::NoInstance);
         let other = self.sequencer.lease_instance != *instance;
