@@ -417,6 +417,7 @@ async fn a_store_serves_one_process_one_rollup_and_one_key() {
             executor: ExecutorChoice::Cpu,
             models: ModelLimits::default(),
             queue: 1,
+            gate: Default::default(),
         },
     );
     assert!(again.unwrap_err().to_string().contains("in use"));
@@ -431,6 +432,7 @@ async fn a_store_serves_one_process_one_rollup_and_one_key() {
         executor: ExecutorChoice::Cpu,
         models: ModelLimits::default(),
         queue: 1,
+        gate: Default::default(),
     };
     let other = Rig::start(dir.path(), other);
     assert!(other.unwrap_err().to_string().contains("rollup"));
@@ -447,6 +449,7 @@ fn a_data_directory_that_cannot_be_written_is_named() {
         executor: ExecutorChoice::Cpu,
         models: ModelLimits::default(),
         queue: 1,
+        gate: Default::default(),
     };
     let error = Rig::start(&file.join("below"), options).unwrap_err();
     assert!(error.to_string().contains("data_dir"), "{error}");

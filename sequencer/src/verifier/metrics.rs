@@ -1,6 +1,7 @@
 //! What the verifier counts, and where it can be read.
 
 use super::Standing;
+use crate::l1::health::NodeFailures;
 use crate::replica::{Rechecked, Right};
 use anyhow::{Context, Result};
 use assay_client::sender::Landed;
@@ -39,6 +40,8 @@ pub struct Metrics {
     dispute_lamports: Counter,
     /// Temporary failures towards L1 and the mirrors.
     pub retries: Counter,
+    /// Failures of calls to the node of L1.
+    pub node: NodeFailures,
 }
 
 impl Default for Metrics {
@@ -78,6 +81,8 @@ impl Default for Metrics {
         let seconds = Counter::default();
         let help = "Seconds spent on doing batches again";
         registry.register("seconds", help, seconds.clone());
+        let node = NodeFailures::default();
+        registry.register_collector(Box::new(node.clone()));
         Self {
             registry,
             head,
@@ -96,6 +101,7 @@ impl Default for Metrics {
             dispute_transactions,
             dispute_lamports,
             retries,
+            node,
         }
     }
 }

@@ -192,6 +192,7 @@ impl Verifier {
         let models = Arc::new(models);
         let replica = Replica::open(rpc.clone(), rollup, Arc::new(store), &config.data_dir)?;
         let metrics = Arc::new(Metrics::default());
+        metrics.node.watch(rpc.health().clone());
         let carrier = match key(config)? {
             None => None,
             Some(key) => {
