@@ -23,9 +23,10 @@ use crate::recover::recover;
 use anyhow::{Context, Result, anyhow, ensure};
 use assay_client::inbox::Reader;
 use assay_client::rpc::TIMEOUT;
+use assay_client::wallet::Wallet;
 use assay_dispute::Side;
 use assay_ledger::transition::Env;
-use solana_keypair::{EncodableKey, Keypair};
+use solana_keypair::Keypair;
 use solana_signer::Signer;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,15 +54,9 @@ pub struct Service {
 impl Service {
     /// Starts the sequencer that `config` describes; its API answers when this returns.
     pub async fn start(config: Config) -> Result<Self> {
-        let key = Keypair::read_from_file(&config.keypair)
-            .map_err(|e| anyhow!("{e}"))
-            .with_context(|| {
-                format!(
-                    "cannot read the keypair {}: make one with `assay key new`",
-                    config.keypair.display()
-                )
-            })?;
-        Self::start_with(config, Arc::new(key)).await
+        let key = Wallet::read(&config.keypair)
+            .context("the sequencer has no key: make one with `assay key new`")?;
+        Self::start_with(config, key.keypair().clone()).await
     }
 
     /// The same with a key that is not read from `config.keypair`.

@@ -5,8 +5,10 @@ use super::context::{Context, PATIENCE, final_proof, parse_amount, parse_key, sh
 use super::output::table;
 use anyhow::{Context as _, Result, ensure};
 use assay_client::api::{Base64, Hash32, Key32};
+use assay_client::files;
 use assay_client::l1::{JobOrder, L1, waiting_for};
 use assay_client::l2::wait;
+use assay_ledger::request::MAX_INPUT;
 use clap::{Args, Subcommand};
 use escrow::state::Job;
 use serde_json::json;
@@ -108,8 +110,7 @@ impl Arguments {
                 let order = JobOrder {
                     model,
                     program_root,
-                    input: std::fs::read(&bytes)
-                        .with_context(|| format!("cannot read {}", bytes.display()))?,
+                    input: files::read(&bytes, MAX_INPUT as u64)?,
                     max_price: parse_amount(&max_price, 9)?,
                     output_index: output,
                     output_bytes,

@@ -32,6 +32,7 @@ use anyhow::{Context, Result, ensure};
 use assay_client::accounts;
 use assay_client::rpc::Rpc;
 use assay_client::sender::{Options, Sender};
+use assay_client::wallet::Wallet;
 use assay_ledger::header::Header;
 use assay_tensor::program::MAX_BYTES;
 use board::{Board, Found};
@@ -40,7 +41,7 @@ use defence::Defence;
 use futures::{StreamExt, TryStreamExt};
 use metrics::Metrics;
 use serde::Serialize;
-use solana_keypair::{EncodableKey, Keypair};
+use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -208,7 +209,7 @@ impl Verifier {
                     counted.count_dispute(&done.landed);
                     told(&Event::Disputed(done));
                 };
-                Some(Carrier::new(sender, Arc::new(key), rollup, Arc::new(done)))
+                Some(Carrier::new(sender, key, rollup, Arc::new(done)))
             }
         };
         let board = Arc::new(Board::new(replica.head().number));
@@ -497,13 +498,9 @@ impl Drop for Verifier {
 }
 
 /// The key that disputes are opened with.
-fn key(config: &VerifierConfig) -> Result<Option<Keypair>> {
-    let Some(path) = &config.keypair else {
-        return Ok(None);
-    };
-    let key = Keypair::read_from_file(path).map_err(|e| anyhow::anyhow!("{e}"));
-    let key = key.with_context(|| format!("cannot read the keypair {}", path.display()))?;
-    Ok(Some(key))
+fn key(config: &VerifierConfig) -> Result<Option<Arc<Keypair>>> {
+    let wallet = config.keypair.as_ref().map(Wallet::read).transpose()?;
+    Ok(wallet.map(|wallet| wallet.keypair().clone()))
 }
 
 /// What chooses the sample.
