@@ -198,6 +198,7 @@ fn value(address: &Pubkey, job: &Job) -> serde_json::Value {
         "client": job.client.to_string(), "model": job.model,
         "program_root": hex::encode(job.program_root), "message": job.message,
         "max_price": job.max_price, "price": job.price, "deadline": job.deadline,
+        "created_at": job.created_at, "batch_at": job.batch_at, "done_at": job.done_at,
         "model_version": job.model_version, "output": Base64(job.output.data.clone()),
     })
 }
@@ -212,6 +213,7 @@ fn show(address: &Pubkey, job: &Job) -> String {
         ("limit", format!("{} SOL", show_amount(job.max_price, 9))),
         ("charged", format!("{} SOL", show_amount(job.price, 9))),
         ("deadline", format!("slot {}", job.deadline)),
+        ("created", super::feed::age(job.created_at)),
         ("output", hex::encode(&job.output.data)),
     ])
 }
