@@ -28,6 +28,8 @@ mod disk;
 mod dispute_cli;
 #[path = "service/disputes.rs"]
 mod disputes;
+#[path = "service/junk.rs"]
+mod junk;
 #[path = "service/legacy.rs"]
 mod legacy;
 #[path = "service/lost.rs"]
