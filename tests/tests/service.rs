@@ -38,6 +38,8 @@ mod faults;
 mod kills;
 #[path = "service/lease.rs"]
 mod lease;
+#[path = "service/junk.rs"]
+mod junk;
 #[path = "service/legacy.rs"]
 mod legacy;
 #[path = "service/lost.rs"]

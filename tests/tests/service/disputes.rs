@@ -73,7 +73,7 @@ impl World {
         told(&self.cheater, work).await
     }
 
-    async fn stop(self) -> Result<()> {
+    pub async fn stop(self) -> Result<()> {
         self.service.stop().await?;
         self.l1.chain.stop().await
     }
