@@ -30,11 +30,16 @@ async fn a_verifier_disputes_a_wrong_batch_among_junk() -> Result<()> {
     let data = pda::batch_data(&l1.sequencer.address(), number);
     node.attack(&pda::chain(&l1.rollup), JUNK, 1).await?;
     node.attack(&data, JUNK, 2).await?;
-    node.attack(&pda::inbox_page(&l1.rollup, 0), JUNK, 1).await?;
+    node.attack(&pda::inbox_page(&l1.rollup, 0), JUNK, 1)
+        .await?;
     node.ready().await?;
     let staked = bond(l1).await?;
     let lie = told(cheater, &work).await?;
-    ensure!(lie.number == number, "another batch is wrong: {}", lie.number);
+    ensure!(
+        lie.number == number,
+        "another batch is wrong: {}",
+        lie.number
+    );
     node.end().await?;
     let key = world.challenger.address();
     until("the dispute", || async {

@@ -1,9 +1,10 @@
-//! The standing attack: transactions of strangers around every account that they can name, while a sequencer
-//! posts a wrong batch. How long does a verifier take to its first move in the dispute?
+//! The standing attack: transactions of strangers around every account that they can name, while a
+//! sequencer posts a wrong batch. How long does a verifier take to its first move in the dispute?
 //!
-//! Each row is a network of its own: a chain, the programs, a sequencer that lies, and `assay verifier` as a
-//! process, which knows the chain only through a slow [node stand-in](stand_in). The clock runs from the moment
-//! at which the wrong batch stands on L1 to that at which the verifier's dispute does.
+//! Each row is a network of its own: a chain, the programs, a sequencer that lies, and `assay
+//! verifier` as a process, which knows the chain only through a slow [node stand-in](stand_in). The
+//! clock runs from the moment at which the wrong batch stands on L1 to that at which the verifier's
+//! dispute does.
 //!
 //! * [`stand_in`]: the node stand-in
 //! * [`scene`]: a network with a history, and the wrong batch
@@ -75,7 +76,8 @@ pub struct Row {
     pub seconds: f64,
     /// Resident memory of the verifier's process at most, in MB.
     pub rss_mb: f64,
-    /// Junk that the stand-in listed, gave or had in blocks: 0 where no reader looks at the account's history.
+    /// Junk that the stand-in listed, gave or had in blocks: 0 where no reader looks at the
+    /// account's history.
     pub served: u64,
     /// Whether it took at most twice as long and five seconds, and 512 MB.
     pub within: bool,
@@ -156,7 +158,11 @@ pub async fn junk(options: &Options) -> Result<Report> {
         let seconds_clean = match clean[usize::from(demands)] {
             Some(seconds) => seconds,
             None => {
-                let with = if demands { "with demands" } else { "without demands" };
+                let with = if demands {
+                    "with demands"
+                } else {
+                    "without demands"
+                };
                 eprintln!("no junk, {with}");
                 let measured = measure(&account.parts(), 0, demands, options.limits).await?;
                 clean[usize::from(demands)] = Some(measured.seconds);

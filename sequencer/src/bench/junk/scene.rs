@@ -81,7 +81,9 @@ impl Scene {
             withholding,
             dirs,
         };
-        scene.verifier.write_new(scene.dirs[1].path().join("key.json"))?;
+        scene
+            .verifier
+            .write_new(scene.dirs[1].path().join("key.json"))?;
         scene.prepare().await?;
         Ok(scene)
     }
@@ -133,7 +135,9 @@ impl Scene {
         let begun = self.wrong_batch(&node, targets, junk).await?;
         node.end().await?;
         let of = Of::Challenger(self.verifier.address());
-        while disputes::find(rpc, &self.network.rollup, of).await?.is_empty()
+        while disputes::find(rpc, &self.network.rollup, of)
+            .await?
+            .is_empty()
             && begun.elapsed() < LIMIT
         {
             self.follow(&node, targets, junk).await?;
@@ -148,8 +152,8 @@ impl Scene {
         })
     }
 
-    /// Where an account is that can be named from the start, and in how many slots of the wrong batch's time it
-    /// has honest transactions.
+    /// Where an account is that can be named from the start, and in how many slots of the wrong
+    /// batch's time it has honest transactions.
     fn place(&self, target: Account) -> Option<(Pubkey, u32)> {
         let (rollup, user) = (&self.network.rollup, &self.user.address());
         let sequencer = &self.network.sequencer.address();
@@ -198,24 +202,26 @@ impl Scene {
         self.until("an answer to a demand", async || {
             self.follow(node, targets, junk).await?;
             let found = demands::of(rpc, &self.network.rollup, &key).await?;
-            Ok(found.iter().any(|found| found.demand.over || !found.pieces.is_empty()))
+            Ok(found
+                .iter()
+                .any(|found| found.demand.over || !found.pieces.is_empty()))
         })
         .await
     }
 
-    /// The sequencer posts the wrong batch, with a job, a deposit and transfers: since when it is on L1.
-    async fn wrong_batch(
-        &self,
-        node: &StandIn,
-        targets: &[Account],
-        junk: u32,
-    ) -> Result<Instant> {
+    /// The sequencer posts the wrong batch, with a job, a deposit and transfers: since when it is
+    /// on L1.
+    async fn wrong_batch(&self, node: &StandIn, targets: &[Account], junk: u32) -> Result<Instant> {
         let (l1, l2) = (self.l1(), self.l2());
         let (program, parameters) = self.digits.bundle.open()?;
         let mut library = Library::default();
         let root = program.root();
         library.insert(Model::new(program, parameters).context("the model's parameters")?);
-        let cheater = self.network.cheater.clone().context("a sequencer that lies")?;
+        let cheater = self
+            .network
+            .cheater
+            .clone()
+            .context("a sequencer that lies")?;
         cheater.arm(Arc::new(library));
         let job = JobOrder {
             model: 0,
@@ -238,7 +244,10 @@ impl Scene {
         });
         let requests = l2.sign(SOL, transfers.collect()).await?;
         let outcomes = self.network.api().submit(&requests).await?;
-        ensure!(outcomes.iter().all(|outcome| outcome.accepted), "{outcomes:?}");
+        ensure!(
+            outcomes.iter().all(|outcome| outcome.accepted),
+            "{outcomes:?}"
+        );
         self.network.api().close_batch().await?;
         let mut seen = cheater.seen();
         let seen = seen.wait_for(|seen| *seen);
@@ -256,11 +265,7 @@ impl Scene {
         Ok(begun)
     }
 
-    async fn until(
-        &self,
-        what: &str,
-        look: impl AsyncFn() -> Result<bool>,
-    ) -> Result<()> {
+    async fn until(&self, what: &str, look: impl AsyncFn() -> Result<bool>) -> Result<()> {
         let begun = Instant::now();
         while !look().await? {
             ensure!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
@@ -270,7 +275,11 @@ impl Scene {
     }
 
     fn l1(&self) -> L1 {
-        L1::new(self.network.sender.clone(), self.network.rollup, self.user.clone())
+        L1::new(
+            self.network.sender.clone(),
+            self.network.rollup,
+            self.user.clone(),
+        )
     }
 
     fn l2(&self) -> L2 {

@@ -1,9 +1,9 @@
-//! What junk transactions look like: transactions of strangers that name an account, some as short as can be,
-//! some as long, some like those that a reader looks for.
+//! What junk transactions look like: transactions of strangers that name an account, some as short
+//! as can be, some as long, some like those that a reader looks for.
 //!
-//! They are well-formed, and a chain would take them (those that it would refuse to execute have failed, and are listed
-//! as failed), but for their signatures: these are made up, and say whose junk it is and its number. Nobody who
-//! reads a node's history checks them.
+//! They are well-formed, and a chain would take them (those that it would refuse to execute have
+//! failed, and are listed as failed), but for their signatures: these are made up, and say whose
+//! junk it is and its number. Nobody who reads a node's history checks them.
 
 use anchor_lang::Discriminator;
 use anyhow::{Context, Result};
@@ -59,7 +59,12 @@ impl Forms {
         let pay = || transfer(&stranger, &stranger, 0);
         let like = |discriminator: &[u8]| Instruction {
             program_id: settlement::ID,
-            accounts: vec![AccountMeta::new(stranger, true), name.clone(), name.clone(), name.clone()],
+            accounts: vec![
+                AccountMeta::new(stranger, true),
+                name.clone(),
+                name.clone(),
+                name.clone(),
+            ],
             data: [discriminator, &[7; 600]].concat(),
         };
         let short = || Form::new(Wire::Legacy, &stranger, |_| named(pay(), 1), false);
@@ -68,14 +73,44 @@ impl Forms {
             // As often as fits: whoever keeps the accounts of calls keeps 32 bytes for each byte.
             Form::new(Wire::Legacy, &stranger, |n| named(pay(), n), false),
             // A reader's calls, on other accounts.
-            Form::new(Wire::Legacy, &stranger, |n| named(write_chunks(&stranger, &own_data, 0, vec![1; n]), 1), false),
+            Form::new(
+                Wire::Legacy,
+                &stranger,
+                |n| named(write_chunks(&stranger, &own_data, 0, vec![1; n]), 1),
+                false,
+            ),
             short(),
-            Form::new(Wire::Legacy, &stranger, |n| named(write_buffer(&stranger, &own_buffer, 0, vec![2; n]), 1), false),
+            Form::new(
+                Wire::Legacy,
+                &stranger,
+                |n| named(write_buffer(&stranger, &own_buffer, 0, vec![2; n]), 1),
+                false,
+            ),
             // A reader's calls on the account, which the program has refused.
-            Form::new(Wire::Legacy, &stranger, |n| write_chunks(&stranger, account, 0, vec![3; n]), true),
-            Form::new(Wire::Legacy, &stranger, |_| like(PostBatch::DISCRIMINATOR), true),
-            Form::new(Wire::Legacy, &stranger, |_| named(like(Enqueue::DISCRIMINATOR), 1), true),
-            Form::new(Wire::Version1, &stranger, |n| named(write_chunks(&stranger, &own_data, 0, vec![4; n]), 1), false),
+            Form::new(
+                Wire::Legacy,
+                &stranger,
+                |n| write_chunks(&stranger, account, 0, vec![3; n]),
+                true,
+            ),
+            Form::new(
+                Wire::Legacy,
+                &stranger,
+                |_| like(PostBatch::DISCRIMINATOR),
+                true,
+            ),
+            Form::new(
+                Wire::Legacy,
+                &stranger,
+                |_| named(like(Enqueue::DISCRIMINATOR), 1),
+                true,
+            ),
+            Form::new(
+                Wire::Version1,
+                &stranger,
+                |n| named(write_chunks(&stranger, &own_data, 0, vec![4; n]), 1),
+                false,
+            ),
             short(),
         ];
         Ok(Self {
@@ -103,7 +138,11 @@ impl Forms {
         } else {
             ("null", "{\"Ok\":null}".to_owned())
         };
-        write!(text, "\",\"base64\"],\"version\":{},\"meta\":{{\"err\":{error},\"status\":{status},{META}}}}}", form.version)?;
+        write!(
+            text,
+            "\",\"base64\"],\"version\":{},\"meta\":{{\"err\":{error},\"status\":{status},{META}}}}}",
+            form.version
+        )?;
         Ok(())
     }
 

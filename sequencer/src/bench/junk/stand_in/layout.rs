@@ -1,7 +1,8 @@
 //! Where the junk of an account is: in which slots, and at which places of the account's list.
 //!
-//! Junk is numbered in the order of its slots' first appearance. What was once listed keeps its slot and its
-//! neighbours, as on a real node: the list is of slots that are over, and grows at its new end only.
+//! Junk is numbered in the order of its slots' first appearance. What was once listed keeps its
+//! slot and its neighbours, as on a real node: the list is of slots that are over, and grows at its
+//! new end only.
 
 use std::ops::Range;
 
@@ -15,7 +16,8 @@ pub struct Layout {
     junk: u32,
     /// The slot in which the attack began: junk is in later ones.
     begun: u64,
-    /// Numbers that each of the next slots with honest transactions takes, and how many such slots may.
+    /// Numbers that each of the next slots with honest transactions takes, and how many such slots
+    /// may.
     each: u32,
     left: u32,
     /// Slots with junk, oldest first, and the numbers that are in them.
@@ -43,7 +45,8 @@ impl Span {
 
 impl Layout {
     /// So much junk from slot `begun` on: a quarter in the slots after it, half in the slots of the
-    /// next honest transactions, of which there are `slots` or more; the rest when [`Layout::end`] says so.
+    /// next honest transactions, of which there are `slots` or more; the rest when [`Layout::end`]
+    /// says so.
     pub fn new(junk: u32, begun: u64, slots: u32) -> Self {
         let mut layout = Self {
             junk,
@@ -95,8 +98,8 @@ impl Layout {
         piece.map_or(0..0, |(_, numbers)| numbers.clone())
     }
 
-    /// The account's list up to slot `newest`: honest transactions are in `slots`, newest first. In a slot with both, the
-    /// honest ones are in the middle of the junk.
+    /// The account's list up to slot `newest`: honest transactions are in `slots`, newest first. In
+    /// a slot with both, the honest ones are in the middle of the junk.
     pub fn list(&self, newest: u64, slots: &[u64]) -> Vec<Span> {
         let mut list = Vec::new();
         let mut honest = slots.iter().copied().enumerate().peekable();
@@ -112,7 +115,8 @@ impl Layout {
             let parts = beside.len() as u32 + 1;
             let mut end = numbers.end;
             for (part, at) in (1..).zip(beside.iter().map(Some).chain([None])) {
-                let first = numbers.end - (u64::from(numbers.end - numbers.start) * part / u64::from(parts)) as u32;
+                let first = numbers.end
+                    - (u64::from(numbers.end - numbers.start) * part / u64::from(parts)) as u32;
                 list.push(Span::Junk(*slot, first..end));
                 end = first;
                 list.extend(at.map(|at| Span::Honest(*at)));
@@ -174,7 +178,12 @@ mod tests {
                 Span::Junk(20, 25..34),
             ]
         );
-        assert_eq!(list.iter().filter(|span| matches!(span, Span::Honest(_))).count(), 5);
+        assert_eq!(
+            list.iter()
+                .filter(|span| matches!(span, Span::Honest(_)))
+                .count(),
+            5
+        );
         assert_eq!((layout.slot(0), layout.slot(74)), (Some(11), Some(30)));
         assert_eq!(layout.slot(75), None);
         assert_eq!(layout.in_slot(30), 50..75);

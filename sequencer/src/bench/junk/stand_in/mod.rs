@@ -1,28 +1,31 @@
 //! A node stand-in: JSON-RPC in front of a real node, slow, limited in its calls, and with junk.
 //!
 //! Junk are transactions of strangers that name an account. Landing fifty thousand of them for each
-//! account would take hours, so they are simulated: the stand-in merges them into what the node lists
-//! (`getSignaturesForAddress`), gives (`getTransaction`) and has in its blocks (`getBlock`). All else is the
-//! real node's.
+//! account would take hours, so they are simulated: the stand-in merges them into what the node
+//! lists (`getSignaturesForAddress`), gives (`getTransaction`) and has in its blocks (`getBlock`).
+//! All else is the real node's.
 //!
-//! Of the junk of an account, a quarter is in the slots after the attack began, half is in the very slots of
-//! the honest transactions that come then, before and after each of them, and the rest is in the slots after
-//! [`StandIn::end`].
+//! Of the junk of an account, a quarter is in the slots after the attack began, half is in the very
+//! slots of the honest transactions that come then, before and after each of them, and the rest is
+//! in the slots after [`StandIn::end`].
 //!
+//! * [`attack`]: pages of an account's list
 //! * [`layout`]: where the junk of an account is
 //! * [`forms`]: what it looks like
 
+mod attack;
 mod forms;
 mod layout;
 
 use anyhow::{Context, Result, ensure};
+use attack::{Attack, Listed, PAGE};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use forms::Forms;
-use layout::{Layout, Span};
+use layout::Layout;
 use serde_json::{Value, json};
 use solana_pubkey::Pubkey;
 use std::collections::{HashMap, HashSet};
@@ -33,8 +36,6 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Entries of a page.
-const PAGE: usize = 1_000;
 /// Every honest transaction that matters to a reader names one of these.
 const PROGRAMS: [Pubkey; 3] = [settlement::ID, bridge::ID, escrow::ID];
 
@@ -64,23 +65,6 @@ struct Shared {
     attacks: Mutex<HashMap<Pubkey, Attack>>,
     /// Junk that was listed or given.
     served: AtomicU64,
-}
-
-/// The junk of an account.
-#[derive(Clone, Debug)]
-struct Attack {
-    /// Among all attacks.
-    number: u8,
-    layout: Layout,
-    forms: Arc<Forms>,
-}
-
-/// A transaction that the node lists.
-#[derive(Clone, Debug)]
-struct Listed {
-    signature: String,
-    slot: u64,
-    value: Value,
 }
 
 /// What a call is answered with.
@@ -130,8 +114,8 @@ impl StandIn {
         self.shared.served.load(Ordering::Relaxed)
     }
 
-    /// From now on `junk` transactions of strangers name this account, unless some do already. Half of them are in the
-    /// next `slots` slots that have honest transactions.
+    /// From now on `junk` transactions of strangers name this account, unless some do already. Half
+    /// of them are in the next `slots` slots that have honest transactions.
     pub async fn attack(&self, account: &Pubkey, junk: u32, slots: u32) -> Result<()> {
         if self.shared.attacks().contains_key(account) {
             return Ok(());
@@ -245,17 +229,17 @@ impl Shared {
     }
 
     async fn slot(&self, commitment: &str) -> Result<u64> {
-        let slot = self.ask("getSlot", json!([{ "commitment": commitment }])).await?;
+        let slot = self
+            .ask("getSlot", json!([{ "commitment": commitment }]))
+            .await?;
         slot.as_u64().context("a slot")
     }
 
-    /// The newest slot of which a list or a block is given: no transaction comes to it any more, so that what stands
-    /// between two junk transactions stays.
+    /// The newest slot of which a list or a block is given: no transaction comes to it any more, so
+    /// that what stands between two junk transactions stays.
     async fn newest(&self, config: &Value) -> Result<u64> {
         match config["commitment"].as_str() {
-            Some("confirmed" | "processed") => {
-                Ok(self.slot("processed").await?.saturating_sub(1))
-            }
+            Some("confirmed" | "processed") => Ok(self.slot("processed").await?.saturating_sub(1)),
             _ => self.slot("finalized").await,
         }
     }
@@ -274,7 +258,9 @@ impl Shared {
                 slot: value["slot"].as_u64().unwrap_or_default(),
                 value: value.clone(),
             }));
-            before = page.last().map_or(Value::Null, |last| last["signature"].clone());
+            before = page
+                .last()
+                .map_or(Value::Null, |last| last["signature"].clone());
             if page.len() < PAGE {
                 all.retain(|listed| listed.slot <= newest);
                 // A stable sort: in a slot the node's order stays.
@@ -288,7 +274,9 @@ impl Shared {
     fn attack_on(&self, account: &Pubkey, honest: &[Listed]) -> Option<Attack> {
         let mut attacks = self.attacks();
         let attack = attacks.get_mut(account)?;
-        attack.layout.honest(honest.iter().rev().map(|listed| listed.slot));
+        attack
+            .layout
+            .honest(honest.iter().rev().map(|listed| listed.slot));
         Some(attack.clone())
     }
 
@@ -302,7 +290,9 @@ impl Shared {
         let honest = self.listed(&account, newest).await?;
         let attack = self.attack_on(&account, &honest).context("an attack")?;
         let page = attack.page(newest, &honest, config);
-        let junk = page.iter().filter_map(|entry| forms::parse(entry["signature"].as_str()?));
+        let junk = page
+            .iter()
+            .filter_map(|entry| forms::parse(entry["signature"].as_str()?));
         self.serves(junk.count() as u64);
         Ok(Answer::Result(Value::from(page).to_string()))
     }
@@ -321,16 +311,23 @@ impl Shared {
         let mut text = String::new();
         attack.forms.write(of, number, &mut text)?;
         let rest = text.trim_start_matches('{');
-        Ok(Answer::Result(format!("{{\"slot\":{slot},\"blockTime\":null,{rest}")))
+        Ok(Answer::Result(format!(
+            "{{\"slot\":{slot},\"blockTime\":null,{rest}"
+        )))
     }
 
-    /// The transactions of a slot: those of the node that call one of our programs or name an account that is attacked, in
-    /// the middle of the junk.
+    /// The transactions of a slot: those of the node that call one of our programs or name an
+    /// account that is attacked, in the middle of the junk.
     async fn block(&self, params: &Value) -> Result<Answer> {
         let slot = params[0].as_u64().context("a slot")?;
         let config = &params[1];
-        if config["encoding"] != "base64" || !matches!(config["transactionDetails"].as_str(), None | Some("full")) {
-            return Ok(Answer::Error(-32602, "the stand-in gives whole transactions in base64 only"));
+        if config["encoding"] != "base64"
+            || !matches!(config["transactionDetails"].as_str(), None | Some("full"))
+        {
+            return Ok(Answer::Error(
+                -32602,
+                "the stand-in gives whole transactions in base64 only",
+            ));
         }
         let newest = self.newest(config).await?;
         if slot > newest {
@@ -346,13 +343,21 @@ impl Shared {
             let here = listed.into_iter().filter(|listed| listed.slot == slot);
             // Oldest first.
             let here: Vec<_> = here.map(|listed| listed.signature).collect();
-            honest.extend(here.into_iter().rev().filter(|name| seen.insert(name.clone())));
+            honest.extend(
+                here.into_iter()
+                    .rev()
+                    .filter(|name| seen.insert(name.clone())),
+            );
         }
         let mut transactions = Vec::new();
         for signature in &honest {
             let config = json!({ "encoding": "base64", "commitment": "confirmed", "maxSupportedTransactionVersion": 1 });
-            let mut found = self.ask("getTransaction", json!([signature, config])).await?;
-            let fields = found.as_object_mut().context("a transaction that is listed")?;
+            let mut found = self
+                .ask("getTransaction", json!([signature, config]))
+                .await?;
+            let fields = found
+                .as_object_mut()
+                .context("a transaction that is listed")?;
             fields.retain(|name, _| ["transaction", "meta", "version"].contains(&name.as_str()));
             transactions.push(found);
         }
@@ -393,122 +398,4 @@ fn part_of(numbers: Range<u32>, part: u32, parts: u32) -> Range<u32> {
     let count = u64::from(numbers.end - numbers.start);
     let place = |part: u32| numbers.start + (count * u64::from(part) / u64::from(parts)) as u32;
     place(part)..place(part + 1)
-}
-
-impl Attack {
-    /// The page that a call asks for.
-    fn page(&self, newest: u64, honest: &[Listed], config: &Value) -> Vec<Value> {
-        let slots: Vec<u64> = honest.iter().map(|listed| listed.slot).collect();
-        let list = self.layout.list(newest, &slots);
-        let first = match config["before"].as_str() {
-            None => Some(0),
-            Some(before) => self.place(before, &list, honest).map(|place| place + 1),
-        };
-        let Some(mut first) = first else {
-            return Vec::new();
-        };
-        let limit = config["limit"].as_u64().map_or(PAGE, |limit| limit.min(PAGE as u64) as usize);
-        let until = config["until"].as_str();
-        let mut page = Vec::new();
-        for span in &list {
-            if first >= span.len() {
-                first -= span.len();
-                continue;
-            }
-            for at in std::mem::take(&mut first)..span.len() {
-                let entry = self.entry(span, at, honest);
-                if page.len() == limit || until.is_some() && entry["signature"].as_str() == until {
-                    return page;
-                }
-                page.push(entry);
-            }
-        }
-        page
-    }
-
-    /// Where in the list a signature stands.
-    fn place(&self, signature: &str, list: &[Span], honest: &[Listed]) -> Option<usize> {
-        let junk = forms::parse(signature).filter(|(of, _)| *of == self.number);
-        let mut place = 0;
-        for span in list {
-            let within = match (span, junk) {
-                (Span::Junk(_, numbers), Some((_, number))) if numbers.contains(&number) => {
-                    Some((numbers.end - 1 - number) as usize)
-                }
-                (Span::Honest(at), None) if honest[*at].signature == signature => Some(0),
-                _ => None,
-            };
-            if let Some(within) = within {
-                return Some(place + within);
-            }
-            place += span.len();
-        }
-        None
-    }
-
-    fn entry(&self, span: &Span, at: usize, honest: &[Listed]) -> Value {
-        match span {
-            Span::Honest(place) => honest[*place].value.clone(),
-            Span::Junk(slot, numbers) => {
-                let number = numbers.end - 1 - at as u32;
-                let error = self.forms.failed(number).then_some(forms::FAILED);
-                let error = error.and_then(|error| serde_json::from_str::<Value>(error).ok());
-                json!({
-                    "signature": forms::signature(self.number, number).to_string(),
-                    "slot": slot,
-                    "err": error, "memo": null, "blockTime": null, "confirmationStatus": "confirmed",
-                })
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn listed(slot: u64) -> Listed {
-        let signature = solana_signature::Signature::from([slot as u8; 64]).to_string();
-        Listed {
-            value: json!({ "signature": signature, "slot": slot }),
-            signature,
-            slot,
-        }
-    }
-
-    #[test]
-    fn pages_go_through_the_list_from_any_signature_to_any_other() {
-        let account = Pubkey::new_from_array([5; 32]);
-        let honest = [listed(30), listed(20), listed(7)];
-        let mut attack = Attack {
-            number: 3,
-            layout: Layout::new(40, 10, 2),
-            forms: Arc::new(Forms::new(&account).unwrap()),
-        };
-        attack.layout.honest([7, 20, 30].into_iter());
-        attack.layout.end(31);
-        let name = |entry: &Value| entry["signature"].as_str().unwrap().to_owned();
-        let all = attack.page(100, &honest, &json!({}));
-        assert_eq!(all.len(), 43);
-        let slots: Vec<u64> = all.iter().map(|entry| entry["slot"].as_u64().unwrap()).collect();
-        assert!(slots.is_sorted_by(|newer, older| newer >= older), "{slots:?}");
-        for size in [1, 7, 43] {
-            let (mut paged, mut before) = (Vec::new(), None);
-            loop {
-                let page = attack.page(100, &honest, &json!({ "limit": size, "before": before }));
-                let Some(last) = page.last() else {
-                    break;
-                };
-                before = Some(name(last));
-                paged.extend(page);
-            }
-            assert_eq!(paged, all);
-        }
-        for at in [0, 5, 20, 42] {
-            let page = attack.page(100, &honest, &json!({ "until": name(&all[at]) }));
-            assert_eq!(page, all[..at]);
-        }
-        let unknown = listed(99).signature;
-        assert!(attack.page(100, &honest, &json!({ "before": unknown })).is_empty());
-    }
 }
