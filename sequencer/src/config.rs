@@ -37,6 +37,9 @@ pub struct Config {
     pub api: ApiLimits,
     /// A development network: `POST /v1/batches/close` works.
     pub dev: bool,
+    /// Take the lease at the start though another process of the key has it: its machine is gone. For one start, as a
+    /// flag, and not for the file.
+    pub take_over: bool,
 }
 
 impl Default for Config {
@@ -55,6 +58,7 @@ impl Default for Config {
             l1: L1Config::default(),
             api: ApiLimits::default(),
             dev: false,
+            take_over: false,
         }
     }
 }

@@ -1,13 +1,10 @@
 //! The `assay` binary.
 
-use assay::cli::{Cli, WrongBatch};
+use assay::cli::{Cli, exit_code};
 use clap::Parser;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
-
-/// The exit code of a verifier that has found a wrong batch.
-const WRONG_BATCH: u8 = 3;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -17,10 +14,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            match error.downcast_ref::<WrongBatch>() {
-                Some(_) => ExitCode::from(WRONG_BATCH),
-                None => ExitCode::FAILURE,
-            }
+            ExitCode::from(exit_code(&error))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the service counts, in the text form that Prometheus reads.
 
+use crate::l1::health::NodeFailures;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -99,6 +100,10 @@ pub struct Metrics {
     pub l1_bytes: Counter,
     /// Temporary failures towards L1.
     pub l1_retries: Counter,
+    /// Failures of calls to the node of L1.
+    pub node: NodeFailures,
+    /// 1 while requests are accepted.
+    pub accepting: Gauge,
 }
 
 impl Default for Metrics {
@@ -128,6 +133,7 @@ impl Default for Metrics {
         let held = gauge("held_batch", "Reverted batch that is held back");
         let tip = gauge("tip_batch", "Newest batch on L1");
         let finalised = gauge("final_batch", "Newest final batch");
+        let accepting = gauge("accepting", "1 while requests are accepted, 0 else");
         let inbox = gauge("inbox_consumed", "Messages consumed from the inbox");
         let micro_batch = Histogram::new(exponential_buckets(1.0, 2.0, 13));
         registry.register(
@@ -144,6 +150,8 @@ impl Default for Metrics {
         );
         let refused = Family::default();
         registry.register("refused", "Requests refused, by reason", refused.clone());
+        let node = NodeFailures::default();
+        registry.register_collector(Box::new(node.clone()));
         Self {
             registry,
             stages,
@@ -164,6 +172,8 @@ impl Default for Metrics {
             l1_lamports,
             l1_bytes,
             l1_retries,
+            node,
+            accepting,
         }
     }
 }

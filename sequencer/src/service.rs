@@ -10,20 +10,25 @@ use crate::dispute::shelf::Shelf;
 use crate::dispute::{Driver, Listener};
 use crate::engine::EngineHandle;
 use crate::engine::backlog::Room;
+use crate::engine::gate::{Closed, Gate};
 use crate::engine::rig::{self, Options, Rig};
 use crate::l1::costs::Costs;
 use crate::l1::error::L1Error;
 use crate::l1::follower::Follower;
+use crate::l1::lease::{Instance, Lease};
 use crate::l1::poster::Poster;
 use crate::l1::posting::Posting;
-use crate::l1::{self, L1};
+use crate::l1::{self, L1, room};
 use crate::recover::recover;
-use anyhow::{Context, Result, anyhow};
+use crate::store::Store;
+use anyhow::{Context, Result, anyhow, ensure};
 use assay_client::inbox::Reader;
 use assay_client::rpc::TIMEOUT;
+use assay_client::wallet::Wallet;
 use assay_dispute::Side;
 use assay_ledger::transition::Env;
-use solana_keypair::{EncodableKey, Keypair};
+use solana_keypair::Keypair;
+use solana_signer::Signer;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +36,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long calls that are under way may take to end when the service stops: a client that has
 /// sent half of a request must not hold it up.
@@ -43,20 +49,15 @@ pub struct Service {
     stop: CancellationToken,
     tasks: JoinSet<Result<()>>,
     engine: EngineHandle,
+    lease: Lease,
 }
 
 impl Service {
     /// Starts the sequencer that `config` describes; its API answers when this returns.
     pub async fn start(config: Config) -> Result<Self> {
-        let key = Keypair::read_from_file(&config.keypair)
-            .map_err(|e| anyhow!("{e}"))
-            .with_context(|| {
-                format!(
-                    "cannot read the keypair {}: make one with `assay key new`",
-                    config.keypair.display()
-                )
-            })?;
-        Self::start_with(config, Arc::new(key)).await
+        let key = Wallet::read(&config.keypair)
+            .context("the sequencer has no key: make one with `assay key new`")?;
+        Self::start_with(config, key.keypair().clone()).await
     }
 
     /// The same with a key that is not read from `config.keypair`.
@@ -77,9 +78,23 @@ impl Service {
                 config.rollup, config.rpc_url
             )
         })?;
+        let closed = may_start(&l1, info.params.bond_slice).await?;
         let slot = l1.rpc().slot_time().await;
         let l1 = L1::new(&config, key, l1::timeout(&info.params, slot));
-        recover(&config, &l1, &heads)
+        // First of all, as it says whose folder it is, and that no other process uses it.
+        let store = Store::open(&config.data_dir, &info.rollup, &info.sequencer)?;
+        let instance = Instance::of(&config.data_dir)
+            .with_context(|| format!("cannot write in {}", config.data_dir.display()))?;
+        let gate = Gate::default();
+        gate.set_stake(closed);
+        let lease = Lease::take(&l1, instance, gate.clone(), config.take_over).await?;
+        let stop = CancellationToken::new();
+        // From here on: building the state from L1 may take longer than a lease.
+        let keeping = {
+            let (lease, stop) = (lease.clone(), stop.clone());
+            AbortOnDropHandle::new(tokio::spawn(async move { lease.keep(stop).await }))
+        };
+        recover(&config, &l1, &heads, store)
             .await
             .context("the state cannot be built from L1")?;
         let options = Options {
@@ -94,6 +109,7 @@ impl Service {
             executor: config.executor,
             models: config.models.clone(),
             queue: config.api.queue,
+            gate,
         };
         let data_dir = config.data_dir.clone();
         let rig = tokio::task::spawn_blocking(move || Rig::start(&data_dir, options)).await??;
@@ -115,6 +131,7 @@ impl Service {
             batches: 0,
         };
         rig.engine.room(told)?;
+        rig.metrics.node.watch(l1.rpc().health().clone());
         let reader = Reader::new(l1.rollup, rig.inbox);
         let heads = Arc::new(watch::Sender::new(heads));
         let bond_slice = info.params.bond_slice;
@@ -128,6 +145,7 @@ impl Service {
             info: Arc::new(info),
             executor: rig.executor.clone(),
             limits: config.api.clone(),
+            instance: instance.to_string(),
             snapshots: Default::default(),
             dev: config.dev,
         };
@@ -137,6 +155,7 @@ impl Service {
             metrics: rig.metrics.clone(),
             heads: heads.clone(),
             engine: rig.engine.clone(),
+            lease: lease.clone(),
             bond_slice,
             told,
             closed: rig.closed.clone(),
@@ -168,21 +187,30 @@ impl Service {
             reader,
             poll: config.l1.poll(),
         };
-        Self::spawn(listener, api, rig, poster, follower, (answers, demands))
+        let mut service = Self::spawn(
+            (listener, api),
+            rig,
+            poster,
+            follower,
+            (answers, demands),
+            (lease, stop),
+        )?;
+        let kept = async { follow(keeping.await?, "keeping the lease") };
+        service.tasks.spawn(kept);
+        Ok(service)
     }
 
     fn spawn(
-        listener: TcpListener,
-        api: Api,
+        (listener, api): (TcpListener, Api),
         rig: Rig,
         poster: Poster,
         follower: Follower,
         (answers, demands): (Answers, Demands),
+        (lease, stop): (Lease, CancellationToken),
     ) -> Result<Self> {
         let address = listener.local_addr()?;
         tracing::info!(%address, executor = api.executor, "the sequencer serves");
         let engine = rig.engine;
-        let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(rig::ended(rig.ended));
         let (token, to_drain) = (stop.clone(), engine.clone());
@@ -224,6 +252,7 @@ impl Service {
             stop,
             tasks,
             engine,
+            lease,
         })
     }
 
@@ -268,6 +297,8 @@ impl Service {
                 first = ended;
             }
         }
+        // Nothing is answered or posted any more.
+        self.lease.give_up().await;
         first
     }
 
@@ -289,6 +320,21 @@ impl Drop for Service {
         self.stop.cancel();
         self.engine.stop();
     }
+}
+
+/// Checks that there is something to do for the key: requests to accept, or batches on L1 to defend. Why no requests
+/// are accepted at first, if they are not.
+async fn may_start(l1: &L1, bond_slice: u64) -> Result<Option<Closed>> {
+    let key = l1.key.pubkey();
+    let (chain, stake) = room::read(l1, &key.to_bytes()).await?;
+    let Some(closed) = room::unbacked(stake.as_ref(), bond_slice) else {
+        return Ok(None);
+    };
+    // What cannot be counted is there.
+    let pending = chain.locked_bond(&key).unwrap_or(u64::MAX) > 0;
+    ensure!(pending, "{key} cannot sequence: {closed}");
+    tracing::error!(why = %closed, "no requests are accepted: batches on L1 that are not final are defended");
+    Ok(Some(closed))
 }
 
 fn follow(ended: Result<(), L1Error>, what: &'static str) -> Result<()> {

@@ -214,13 +214,13 @@ fn a_newcomer_deposits_deploys_infers_and_withdraws() {
             .unwrap()
             .is_empty()
     );
-    // The verifier beside it has done that batch again.
+    // The verifier beside it has replayed that batch.
     assert!(dev.values["verifier"].is_string());
     let begun = std::time::Instant::now();
     loop {
         let log = std::fs::read_to_string(dir.join("net.log")).unwrap();
-        assert!(!log.contains("WRONG"), "{log}");
-        if log.contains("verifier: batch 1 is right") {
+        assert!(!log.contains("INVALID"), "{log}");
+        if log.contains("verifier: batch 1 is verified") {
             break;
         }
         assert!(

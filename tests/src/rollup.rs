@@ -242,6 +242,29 @@ impl TestRollup {
         self.svm.send(&[instruction], &[key])
     }
 
+    /// `renew_lease`.
+    pub fn renew_lease(
+        &mut self,
+        key: &Keypair,
+        instance: [u8; 16],
+        seconds: u32,
+        take_over: bool,
+    ) -> Outcome {
+        let instruction = instruction(
+            settlement::ID,
+            accounts::RenewLease {
+                key: key.pubkey(),
+                sequencer: seeds::sequencer(&self.address, &key.pubkey()),
+            },
+            args::RenewLease {
+                instance,
+                seconds,
+                take_over,
+            },
+        );
+        self.svm.send(&[instruction], &[key])
+    }
+
     /// `close_sequencer`.
     pub fn close_sequencer(&mut self, key: &Keypair) -> Outcome {
         let instruction = instruction(

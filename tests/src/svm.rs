@@ -154,6 +154,11 @@ impl Svm {
         self.inner.get_sysvar::<Clock>().slot
     }
 
+    /// `Clock::unix_timestamp`.
+    pub fn time(&self) -> i64 {
+        self.inner.get_sysvar::<Clock>().unix_timestamp
+    }
+
     /// Moves the clock by this many slots of 400 ms.
     pub fn warp(&mut self, slots: u64) {
         let mut clock = self.inner.get_sysvar::<Clock>();

@@ -83,6 +83,10 @@ pub fn settlement() -> Vec<Row> {
     row("initialize_rollup", accepted(r.initialize(8, config())));
     row("register_sequencer", accepted(r.register(&key, 40 * slice)));
     row("add_bond", accepted(r.add_bond(&key, slice)));
+    row(
+        "renew_lease",
+        accepted(r.renew_lease(&key, [1; 16], 600, false)),
+    );
     row("enqueue, opening a page", accepted(r.force(&user)));
     row("enqueue", accepted(r.force(&user)));
 

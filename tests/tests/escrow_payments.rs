@@ -278,7 +278,12 @@ fn a_feed_has_the_output_of_the_newest_job() {
     );
     assert_eq!((state.job, state.message), (second, 1));
     assert_eq!((state.model, state.model_version), (0, 3));
-    assert_eq!(state.slot, s.r.job(&second).done_slot);
+    let newest = s.r.job(&second);
+    assert_eq!(state.slot, newest.done_slot);
+    assert_eq!(
+        (state.requested_at, state.batch_at, state.settled_at),
+        (newest.created_at, newest.batch_at, newest.done_at)
+    );
     assert_eq!(state.output.data, [2]);
     assert_eq!(s.r.job(&first).output.data, [1]);
 

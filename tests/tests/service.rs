@@ -1,8 +1,12 @@
 //! The sequencer as a whole, on a real chain: its API, its death, its node's death, its disk's end.
 #![allow(missing_docs)]
 
+#[path = "service/faulty.rs"]
+mod faulty;
 #[path = "service/liar.rs"]
 mod liar;
+#[path = "service/load.rs"]
+mod load;
 #[path = "service/mirror.rs"]
 mod mirror;
 #[path = "service/support.rs"]
@@ -28,8 +32,14 @@ mod disk;
 mod dispute_cli;
 #[path = "service/disputes.rs"]
 mod disputes;
+#[path = "service/faults.rs"]
+mod faults;
 #[path = "service/junk.rs"]
 mod junk;
+#[path = "service/kills.rs"]
+mod kills;
+#[path = "service/lease.rs"]
+mod lease;
 #[path = "service/legacy.rs"]
 mod legacy;
 #[path = "service/lost.rs"]
@@ -40,6 +50,10 @@ mod outage;
 mod recover;
 #[path = "service/reverted.rs"]
 mod reverted;
+#[path = "service/stake.rs"]
+mod stake;
+#[path = "service/unverified.rs"]
+mod unverified;
 #[path = "service/verifier.rs"]
 mod verifier;
 #[path = "service/word.rs"]

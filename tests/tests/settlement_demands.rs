@@ -455,7 +455,10 @@ mod answer {
         let [pay, allocate, open] =
             assay_client::instructions::disputes::open_buffer(&key.pubkey(), 1, 10, rent);
         accepted(r.svm.send(&[pay, allocate], &[&key]));
-        accepted(r.svm.send_as(Wire::V1, &[relay::through(answer)], &[&key], &[]));
+        accepted(
+            r.svm
+                .send_as(Wire::V1, &[relay::through(answer)], &[&key], &[]),
+        );
         for instruction in [write, open] {
             let inner = relay::through(instruction.clone());
             refused(

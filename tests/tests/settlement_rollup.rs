@@ -145,7 +145,7 @@ fn the_formats_are_pinned() {
     );
     assert_eq!(Rollup::size(), 340);
     assert_eq!(Chain::size(), 64 + RING * 168);
-    assert_eq!(Sequencer::size(), 106);
+    assert_eq!(Sequencer::size(), 130);
     assert_eq!(InboxPage::size(), 6_280);
     assert_eq!(BatchData::sealed_size(), 376);
     assert_eq!(BatchData::size(929), 376 + 64);

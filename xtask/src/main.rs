@@ -66,6 +66,17 @@ enum Task {
     ///
     /// Examples: `cargo xtask fuzz`, `cargo xtask fuzz --seconds 600 codec state`.
     Fuzz(fuzz::Arguments),
+    /// Kill a sequencer and a verifier under load, again and again, at random moments.
+    ///
+    /// Examples: `cargo xtask kills`, `cargo xtask kills --count 1000 --seed 7`.
+    Kills {
+        /// How often.
+        #[arg(long, default_value_t = 200)]
+        count: u64,
+        /// Which moments.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Regenerate `docs/programs.md`: sizes of the programs and compute units of each instruction.
     Table,
 }
@@ -113,6 +124,11 @@ fn main() -> Result<()> {
         Task::Fuzz(arguments) => {
             setup::install()?;
             fuzz::start(&arguments)
+        }
+        Task::Kills { count, seed } => {
+            setup::install()?;
+            programs::build_for_tests()?;
+            tests::kills(count, seed)
         }
         Task::Table => {
             setup::install()?;

@@ -62,6 +62,18 @@ pub fn all(rust_only: bool) -> Result<()> {
     Ok(())
 }
 
+/// Runs the test of kills at random moments, `count` times; it prints what it has found.
+pub fn kills(count: u64, seed: u64) -> Result<()> {
+    let mut command = cargo_command();
+    command
+        .args(["test", "--locked", "--package", "assay-tests"])
+        .args(["--all-features", "--test", "service", "kills::"])
+        .args(["--", "--nocapture"])
+        .env("ASSAY_KILLS", count.to_string())
+        .env("ASSAY_KILLS_SEED", seed.to_string());
+    run(&mut command)
+}
+
 fn step(name: &str, broken: &mut Vec<String>, work: impl FnOnce() -> Result<()>) {
     println!("== {name}");
     if let Err(error) = work() {

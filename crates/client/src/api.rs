@@ -47,6 +47,11 @@ pub struct Status {
     pub programs: Programs,
     /// What runs the models, for example `cpu (avx512-vnni)`.
     pub executor: String,
+    /// The process, as its lease on L1 names it.
+    pub instance: String,
+    /// Why no requests are accepted for now; absent while they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_accepting: Option<String>,
     /// The parameters in force.
     pub params: ParamsView,
     /// The batch being built.

@@ -71,7 +71,9 @@ pub enum BatchError {
         number: u64,
     },
     /// Other transactions stand before what is read; the next call goes on from there.
-    #[error("batch {number} is not found yet among the transactions that name its accounts: the search goes on")]
+    #[error(
+        "batch {number} is not found yet among the transactions that name its accounts: the search goes on"
+    )]
     Busy {
         /// The batch.
         number: u64,
@@ -232,7 +234,11 @@ impl Reader {
         *pages += few;
         let mut found = Vec::new();
         if far && self.no_block != Some(hash) {
-            found = self.slots.block(rpc, slot, posts).await?.unwrap_or_default();
+            found = self
+                .slots
+                .block(rpc, slot, posts)
+                .await?
+                .unwrap_or_default();
             let mut all = found.iter().flat_map(|(_, posts)| posts);
             if !all.any(|posted| posted.header.hash() == hash) {
                 self.no_block = Some(hash);

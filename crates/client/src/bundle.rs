@@ -12,6 +12,7 @@
 //! The program and the parameters are the blobs that are uploaded; the ports say what a client
 //! makes of an input and of an output, and are not part of what is deployed.
 
+use crate::files::{self, FileError};
 use assay_tensor::hash::hashv;
 use assay_tensor::program::{CheckedProgram, Program};
 use assay_tensor::types::{DType, Tensor, TensorType};
@@ -29,8 +30,8 @@ pub const MAX_BYTES: u64 = 1 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// The file.
-    #[error("cannot read or write the bundle: {0}")]
-    Io(std::io::Error),
+    #[error("the bundle: {0}")]
+    File(#[from] FileError),
     /// Not a bundle, or a broken one.
     #[error("this is not a model bundle: {0}")]
     Format(String),
@@ -53,12 +54,6 @@ pub enum BundleError {
         /// Elements that were given.
         got: usize,
     },
-}
-
-impl From<std::io::Error> for BundleError {
-    fn from(e: std::io::Error) -> Self {
-        Self::Io(e)
-    }
 }
 
 /// An affine quantisation: `value = scale * (stored - zero_point)`.
@@ -206,7 +201,9 @@ impl Bundle {
     pub fn encode(&self) -> Result<Vec<u8>, BundleError> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
-        self.serialize(&mut bytes)?;
+        // Writing to a vector cannot fail but for what does not encode.
+        self.serialize(&mut bytes)
+            .map_err(|e| BundleError::Format(e.to_string()))?;
         let hash = hashv(&[&bytes]);
         bytes.extend(hash);
         Ok(bytes)
@@ -236,16 +233,12 @@ impl Bundle {
 
     /// Reads a file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, BundleError> {
-        let path = path.as_ref();
-        if std::fs::metadata(path)?.len() > MAX_BYTES {
-            return Err(BundleError::Format("it is too large".into()));
-        }
-        Self::decode(&std::fs::read(path)?)
+        Self::decode(&files::read(path, MAX_BYTES)?)
     }
 
     /// Writes a file.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), BundleError> {
-        Ok(std::fs::write(path, self.encode()?)?)
+        Ok(files::write(path, &self.encode()?)?)
     }
 }
 

@@ -75,7 +75,9 @@ async fn find(
         of,
     ];
     let found = rpc.owned_heads(&settlement::ID, &filters, len).await?;
-    let found = found.iter().map(|(address, account)| Found::new(*address, account));
+    let found = found
+        .iter()
+        .map(|(address, account)| Found::new(*address, account));
     let mut found: Vec<Found> = found.collect::<Result<_, _>>()?;
     // Nodes give them in any order.
     found.sort_by_key(|found| (found.demand.number, found.address));

@@ -59,7 +59,9 @@ pub enum InboxError {
         index: u64,
     },
     /// Other transactions stand before what is read; the next call goes on from there.
-    #[error("inbox message {index} is not found yet among the transactions that name its page: the search goes on")]
+    #[error(
+        "inbox message {index} is not found yet among the transactions that name its page: the search goes on"
+    )]
     Busy {
         /// The message.
         index: u64,
@@ -372,7 +374,9 @@ impl Reader {
             });
             next += 1;
         }
-        if let Values::Closed { from, chain: after, .. } = values
+        if let Values::Closed {
+            from, chain: after, ..
+        } = values
             && next == *from
             && chain != *after
         {

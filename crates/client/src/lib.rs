@@ -8,6 +8,7 @@ mod causes;
 pub mod demands;
 pub mod deploy;
 pub mod disputes;
+pub mod files;
 pub mod history;
 pub mod http;
 pub mod inbox;

@@ -6,6 +6,9 @@
 //! account names the newest slot seen so far, and a node that is not there yet is asked again.
 
 mod block;
+mod health;
+
+pub use health::{FailureKind, Health};
 
 use crate::causes;
 use crate::wire::Wire;
@@ -15,6 +18,7 @@ use solana_account::Account;
 use solana_account_decoder_client_types::{UiAccount, UiAccountEncoding, UiDataSliceConfig};
 use solana_client::client_error::{ClientError, ClientErrorKind};
 use solana_client::nonblocking::rpc_client::RpcClient;
+use solana_client::rpc_client::RpcClientConfig;
 use solana_client::rpc_config::{
     RpcAccountInfoConfig, RpcContextConfig, RpcProgramAccountsConfig, RpcTransactionConfig,
 };
@@ -124,6 +128,7 @@ pub struct Rpc {
     patience: Duration,
     /// The newest slot of which something was read.
     newest: Arc<AtomicU64>,
+    health: Health,
 }
 
 /// How long a call to a node may take, where nothing is in a hurry.
@@ -156,10 +161,13 @@ impl Rpc {
     pub fn within(url: impl Into<String>, commitment: CommitmentConfig, timeout: Duration) -> Self {
         let url = url.into();
         let blocks = block::BlockSource::new(&url, timeout);
-        let client = RpcClient::new_with_timeout_and_commitment(url, timeout, commitment);
+        let health = Health::new(&url);
+        let watched = health::Watched::new(&url, timeout, health.clone());
+        let config = RpcClientConfig::with_commitment(commitment);
         Self {
             blocks,
-            ..Self::with_client(client)
+            health,
+            ..Self::with_client(RpcClient::new_sender(watched, config))
         }
     }
 
@@ -172,7 +180,13 @@ impl Rpc {
             version1: Arc::new(OnceCell::new()),
             patience: Duration::from_secs(10),
             newest: Arc::default(),
+            health: Health::default(),
         }
+    }
+
+    /// How calls to it fare.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// The same node, a read of which is tried again for `patience` before it fails.
@@ -228,7 +242,10 @@ impl Rpc {
                 .with_total_delay(Some(self.patience)),
         )
         .when(|e| severity(e) == Severity::Temporary)
-        .notify(|e, after| tracing::debug!(error = %e, ?after, "Solana node: trying again"))
+        .notify(|e, after| {
+            self.health.unread(e);
+            tracing::debug!(error = %e, ?after, "Solana node: trying again");
+        })
         .await
         .map_err(|cause| RpcError::Node {
             url: self.url(),

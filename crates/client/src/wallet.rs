@@ -1,5 +1,6 @@
 //! Keys: Solana keypair files, whose keys sign on L1 and L2 alike.
 
+use crate::files::{self, FileError};
 use assay_ledger::Key;
 use assay_ledger::request::{Action, Request, SignedRequest};
 use solana_keypair::Keypair;
@@ -21,6 +22,9 @@ pub enum WalletError {
         /// What is wrong.
         cause: std::io::Error,
     },
+    /// Reading it.
+    #[error("key file: {0}")]
+    File(#[from] FileError),
     /// Its content.
     #[error("key file {} is not a Solana keypair (a JSON list of 64 numbers)", path.display())]
     Format {
@@ -65,10 +69,7 @@ impl Wallet {
     /// Reads a file as `solana-keygen` writes it.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, WalletError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|cause| WalletError::Io {
-            path: path.into(),
-            cause,
-        })?;
+        let text = files::read_text(path)?;
         let format = || WalletError::Format { path: path.into() };
         let bytes: Vec<u8> = serde_json::from_str(&text).map_err(|_| format())?;
         let keypair = Keypair::try_from(bytes.as_slice()).map_err(|_| format())?;

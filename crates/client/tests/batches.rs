@@ -191,7 +191,12 @@ async fn data_is_found_through_errors_and_strangers() {
     let posted = served.read(&mut reader, 0).await.unwrap()[0].clone();
     served.fetched();
     // A transaction of the last slot, which is not read with its block yet.
-    served.world.lock().unwrap().broken.insert(names[39].clone());
+    served
+        .world
+        .lock()
+        .unwrap()
+        .broken
+        .insert(names[39].clone());
     served.world.lock().unwrap().blocks = false;
     let failed = reader.data().read(&served.rpc, &posted).await;
     assert!(matches!(failed, Err(BatchError::Rpc(_))));

@@ -106,11 +106,15 @@ pub enum Status {
     /// [`ProgramHeader::is_flawed`]: crate::ProgramHeader::is_flawed
     #[error("the program's header is out of bounds, or it does not take such parameters")]
     BadProgram = 16,
+    /// A transfer or a withdrawal of nothing: it would cost everybody an account's change, or a leaf of the
+    /// outbox for ever.
+    #[error("the amount is zero")]
+    ZeroAmount = 17,
 }
 
 impl Status {
     /// Every status, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Done,
         Self::InsufficientBalance,
         Self::Overflow,
@@ -128,6 +132,7 @@ impl Status {
         Self::BadMessage,
         Self::NoAccount,
         Self::BadProgram,
+        Self::ZeroAmount,
     ];
 
     /// The status with this number.

@@ -9,6 +9,10 @@ pub const MAX_OUTPUT: u32 = 2_048;
 /// about a minute.
 pub const DEADLINE_MARGIN: u64 = 150;
 
+/// Slots that a job's deadline may lie beyond the earliest one, about 30 days: a result that comes later is of
+/// little use, and the client's lamports wait for it.
+pub const DEADLINE_SLOTS: u64 = 6_480_000;
+
 /// Slots during which money waits for who has earned it, about 30 days: a payment that could not be
 /// made, from settlement on; the settlement of a job that a batch has consumed, from its deadline
 /// on. After them it goes back to the client.

@@ -31,6 +31,9 @@ pub enum EscrowError {
         "the deadline is too early: leave the rollup's inbox grace, its challenge window and 150 slots"
     )]
     DeadlineTooEarly,
+    /// The deadline leaves more time than [`crate::constants::DEADLINE_SLOTS`].
+    #[msg("the deadline is too late: at most 6,480,000 slots after the earliest one")]
+    DeadlineTooLate,
     /// The feed of somebody else, or of another rollup.
     #[msg("the feed is not the client's own in this rollup: create one with create_feed")]
     ForeignFeed,

@@ -27,6 +27,8 @@ const _: () = assert!(MAX_PROOF <= MAX_BUFFER as usize);
 /// Where burned lamports go: Solana destroys what this account holds at the end of each slot.
 pub const INCINERATOR: Pubkey =
     Pubkey::from_str_const("1nc1nerator11111111111111111111111111111111");
+/// Most seconds from now until a sequencer's lease runs out.
+pub const MAX_LEASE: u32 = 3_600;
 /// Basis points of a whole.
 pub const BASIS_POINTS: u16 = 10_000;
 /// Version of the batch codec that this program settles.

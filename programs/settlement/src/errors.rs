@@ -322,14 +322,27 @@ pub enum SettlementError {
     /// It might be too long to be shown malformed.
     #[msg("The leaf is longer than any of a well-formed program")]
     PieceTooLong,
+    /// A data account is written for longer than [`crate::constants::WRITE_SLOTS`].
     #[msg("The first write to the data account is too many slots ago: close it and open another")]
     DataTooOld,
+    /// Readers would look for the parent in vain.
     #[msg("The parent was posted in another slot: read the chain account and try again")]
     WrongParentSlot,
+    /// Readers would look for the data in vain.
     #[msg("The data account was written in other slots: read it and try again")]
     WrongWriteSlots,
+    /// Whoever copies an answer would earn its fee.
     #[msg("Until later in the time for answers only the batch's sequencer may answer")]
     AnswerReserved,
+    /// Another process of the key is at work.
+    #[msg("Another process of this key holds the lease")]
+    Leased,
+    /// A lease is longer than [`crate::constants::MAX_LEASE`].
+    #[msg("A lease may not be so long")]
+    LeaseTooLong,
+    /// The number of the process is zero.
+    #[msg("An instance is not zero")]
+    NoInstance,
 }
 
 impl From<NotProven> for SettlementError {

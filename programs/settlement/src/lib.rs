@@ -133,6 +133,24 @@ pub mod settlement {
         ClaimFees::handler(ctx)
     }
 
+    /// Says that process `instance` of the key is at work, for `seconds` from now on; with 0 it gives its place up.
+    ///
+    /// Accounts: `key` (signer), `sequencer`.
+    ///
+    /// Requirements: the lease is this instance's or has run out, or `take_over`. `instance` is not zero, `seconds`
+    /// at most [`constants::MAX_LEASE`].
+    ///
+    /// Steps: writes the lease. Nothing else in the program reads it: it keeps two processes of one operator apart,
+    /// who trusts himself.
+    pub fn renew_lease(
+        ctx: Context<RenewLease>,
+        instance: [u8; 16],
+        seconds: u32,
+        take_over: bool,
+    ) -> Result<()> {
+        RenewLease::handler(ctx, instance, seconds, take_over)
+    }
+
     /// Closes a sequencer's account.
     ///
     /// Accounts: `key` (signer, gets the rent), `sequencer` (closed).

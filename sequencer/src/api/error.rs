@@ -58,6 +58,7 @@ impl From<EngineError> for ApiError {
     fn from(e: EngineError) -> Self {
         let code = match e {
             EngineError::Busy(_) | EngineError::Backlog(_) => "busy",
+            EngineError::Closed(_) => "not_accepting",
             EngineError::Stopped => "stopping",
         };
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, e.to_string())

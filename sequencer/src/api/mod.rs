@@ -66,6 +66,8 @@ pub struct Api {
     pub executor: String,
     /// Limits.
     pub limits: ApiLimits,
+    /// The process, as its lease on L1 names it.
+    pub instance: String,
     /// The state after the newest final batch.
     pub snapshots: Snapshots,
     /// Whether a batch may be closed by a call.
@@ -75,7 +77,7 @@ pub struct Api {
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Assay sequencer",
-    description = "Keys are base58, hashes 64 hex digits, bytes base64, amounts whole base units.\n\nA request that is refused is in an answer of status 200, with a code: `rollup`, `signature`, `account`, `nonce`, `balance`, `model`, `price`, `version`, `mint`, `not_callable`, `input`, `too_large`, `publisher`, `blob`, `busy`, `execution` or `ledger`. It has used up nothing.\n\nA call that fails has an `ErrorBody` with a code: `path`, `body`, `blob`, `media_type`, `method`, `not_found`, `not_final`, `not_dev`, `empty`, `too_large`, `busy` (503, on any route: try again), `quota` (507), `timeout` (504, on any route), `stopping`, `store` or `internal`."
+    description = "Keys are base58, hashes 64 hex digits, bytes base64, amounts whole base units.\n\nA request that is refused is in an answer of status 200, with a code: `rollup`, `signature`, `account`, `nonce`, `balance`, `model`, `price`, `version`, `mint`, `not_callable`, `input`, `too_large`, `publisher`, `blob`, `busy`, `execution` or `ledger`. It has used up nothing.\n\nA call that fails has an `ErrorBody` with a code: `path`, `body`, `blob`, `media_type`, `method`, `not_found`, `not_final`, `not_dev`, `empty`, `too_large`, `busy` (503, on any route: try again), `quota` (507), `timeout` (504, on any route), `not_accepting` (503, requests: nothing could go to L1, `GET /v1/status` says why), `stopping`, `store` or `internal`."
 ))]
 struct Document;
 

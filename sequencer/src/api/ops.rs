@@ -5,7 +5,7 @@ use super::error::ApiError;
 use assay_client::api::{Counters, InboxView, Key32, Programs, Status};
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 
 /// What the sequencer serves and how far it is.
@@ -36,6 +36,8 @@ pub async fn status(State(api): State<Api>) -> Result<Json<Status>, ApiError> {
             escrow: Key32(api.info.escrow),
         },
         executor: api.executor.clone(),
+        instance: api.instance.clone(),
+        not_accepting: api.engine.gate().closed().map(|why| why.to_string()),
         params: api.info.params.into(),
         tip: heads.tip,
         finalised: heads.finalised,
@@ -59,13 +61,22 @@ pub async fn status(State(api): State<Api>) -> Result<Json<Status>, ApiError> {
     }))
 }
 
-/// Whether the service answers.
+/// Whether the service answers and accepts requests.
 #[utoipa::path(
     get, path = "/health", tag = "operation",
-    responses((status = 200, description = "it does", body = String))
+    responses(
+        (status = 200, description = "it does", body = String),
+        (status = 503, description = "it accepts no requests, and why", body = String)
+    )
 )]
-pub async fn health() -> &'static str {
-    "ok"
+pub async fn health(State(api): State<Api>) -> impl IntoResponse {
+    match api.engine.gate().closed() {
+        None => (StatusCode::OK, "ok".to_owned()),
+        Some(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("no requests are accepted: {why}"),
+        ),
+    }
 }
 
 /// Metrics in the text form of OpenMetrics, which Prometheus reads.
@@ -74,6 +85,8 @@ pub async fn health() -> &'static str {
     responses((status = 200, body = String))
 )]
 pub async fn metrics(State(api): State<Api>) -> impl IntoResponse {
+    let accepting = api.engine.gate().closed().is_none();
+    api.metrics.accepting.set(accepting.into());
     api.metrics.queue.set(api.engine.queued() as i64);
     (
         [(

@@ -164,6 +164,7 @@ fn api(rig: &Rig) -> (Api, watch::Sender<Heads>) {
         }),
         executor: rig.executor.clone(),
         limits: ApiLimits::default(),
+        instance: String::new(),
         snapshots: Default::default(),
         dev: false,
     };

@@ -57,6 +57,7 @@ impl World {
             executor,
             models: ModelLimits::default(),
             queue: usize::MAX >> 8,
+            gate: Default::default(),
         };
         let path = dir.path().to_owned();
         let rig = tokio::task::spawn_blocking(move || Rig::start(&path, options)).await??;

@@ -7,6 +7,7 @@ use super::Global;
 use crate::config::Config;
 use crate::verifier::config::VerifierConfig;
 use anyhow::{Context, Result};
+use assay_client::files;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -85,7 +86,7 @@ impl Settings {
     fn from_parts(file: &Path, global: &Global) -> Result<Self> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if file.is_file() {
-            figment = figment.merge(Toml::file_exact(file));
+            figment = figment.merge(Toml::string(&files::read_text(file)?));
         }
         let mut settings: Self = figment
             .merge(

@@ -127,6 +127,14 @@ pub fn parse_amount(text: &str, decimals: u8) -> Result<u64> {
         .with_context(wrong)
 }
 
+/// An amount of at least one base unit, of what is moved.
+pub fn parse_positive(text: &str, decimals: u8) -> Result<u64> {
+    match parse_amount(text, decimals)? {
+        0 => bail!("the amount is zero: name an amount of at least one base unit"),
+        amount => Ok(amount),
+    }
+}
+
 /// Base units as an amount.
 pub fn show_amount(units: u64, decimals: u8) -> String {
     let places = usize::from(decimals);
@@ -164,6 +172,9 @@ mod tests {
         assert_eq!(parse_amount("0.000000001", 9).unwrap(), 1);
         assert_eq!(parse_amount("18446744073.709551615", 9).unwrap(), u64::MAX);
         assert_eq!(parse_amount("7", 0).unwrap(), 7);
+        assert_eq!(parse_positive("0.5", 1).unwrap(), 5);
+        assert_eq!(parse_amount("0.0", 9).unwrap(), 0);
+        assert!(parse_positive("0.0", 9).is_err());
         for wrong in [
             "",
             ".5",
@@ -175,6 +186,7 @@ mod tests {
             "+1",
         ] {
             assert!(parse_amount(wrong, 9).is_err(), "{wrong}");
+            assert!(parse_positive(wrong, 9).is_err(), "{wrong}");
         }
         for units in [0, 1, 10, 1_000_000_000, 1_500_000_000, u64::MAX] {
             assert_eq!(parse_amount(&show_amount(units, 9), 9).unwrap(), units);

@@ -1,7 +1,7 @@
 //! `assay deposit`
 
 use super::Global;
-use super::context::{Context, PATIENCE, parse_amount, parse_key, parse_mint, show_amount};
+use super::context::{Context, PATIENCE, parse_positive, parse_key, parse_mint, show_amount};
 use anyhow::Result;
 use assay_client::api::Key32;
 use assay_ledger::SOL;
@@ -32,7 +32,7 @@ impl Arguments {
         let context = Context::new(&global)?;
         let mint = parse_mint(&self.mint)?;
         let decimals = context.decimals(&mint).await?;
-        let amount = parse_amount(&self.amount, decimals)?;
+        let amount = parse_positive(&self.amount, decimals)?;
         let l1 = context.l1().await?;
         let to: Pubkey = match &self.to {
             Some(text) => parse_key(text)?.into(),

@@ -163,6 +163,9 @@ impl Beside {
         };
         let listener = Arc::new(|event: &Event<'_>| match event {
             Event::Wrong(_) | Event::Malformed(_) => tracing::error!("verifier: {}", words(event)),
+            Event::Rechecked(rechecked) if rechecked.invalid => {
+                tracing::error!("verifier: {}", words(event));
+            }
             _ => tracing::info!("verifier: {}", words(event)),
         });
         let (rpc, mirrors) = (network.chain().rpc_url(), [network.service().url()]);

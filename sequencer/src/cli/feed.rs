@@ -11,6 +11,7 @@ use escrow::constants::NAME;
 use escrow::state::Feed;
 use serde_json::json;
 use solana_pubkey::Pubkey;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Debug, Args)]
 #[command(
@@ -96,8 +97,16 @@ fn value(address: &Pubkey, feed: &Feed) -> serde_json::Value {
         "client": feed.client.to_string(), "capacity": feed.capacity,
         "open_jobs": feed.pending, "updates": feed.updates, "job": feed.job.to_string(),
         "model": feed.model, "model_version": feed.model_version, "slot": feed.slot,
+        "requested_at": feed.requested_at, "batch_at": feed.batch_at, "settled_at": feed.settled_at,
         "output": Base64(feed.output.data.clone()),
     })
+}
+
+/// A time of L1, and how long ago that is by this machine's clock.
+pub fn age(at: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    format!("{at} ({} s ago)", now.saturating_sub(at))
 }
 
 fn show(address: &Pubkey, feed: &Feed) -> String {
@@ -117,6 +126,9 @@ fn show(address: &Pubkey, feed: &Feed) -> String {
                 format!("{} version {}", feed.model, feed.model_version),
             ),
             ("slot", feed.slot.to_string()),
+            ("requested", age(feed.requested_at)),
+            ("batch posted", age(feed.batch_at)),
+            ("settled", age(feed.settled_at)),
             ("output", hex::encode(&feed.output.data)),
         ]);
     }

@@ -5,6 +5,8 @@ use super::context::Context;
 use anyhow::{Context as _, Result, bail};
 use assay_client::api::Base64;
 use assay_client::bundle::Bundle;
+use assay_client::files;
+use assay_ledger::request::MAX_INPUT;
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -33,9 +35,7 @@ impl Arguments {
         let context = Context::new(&global)?;
         let bundle = self.bundle.as_ref().map(Bundle::read).transpose()?;
         let input = match (&self.bytes, &self.values, &bundle) {
-            (Some(path), _, _) => {
-                std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?
-            }
+            (Some(path), _, _) => files::read(path, MAX_INPUT as u64)?,
             (None, Some(path), Some(bundle)) => quantised(path, bundle)?,
             _ => bail!("--values needs --bundle"),
         };
@@ -70,8 +70,7 @@ impl Arguments {
 
 /// The inputs' bytes from a JSON file of real values.
 fn quantised(path: &Path, bundle: &Bundle) -> Result<Vec<u8>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = files::read_text(path)?;
     let lists: Vec<Vec<f32>> = serde_json::from_str::<Vec<f32>>(&text)
         .map(|one| vec![one])
         .or_else(|_| serde_json::from_str(&text))

@@ -5,8 +5,10 @@ use super::context::{Context, PATIENCE, final_proof, parse_amount, parse_key, sh
 use super::output::table;
 use anyhow::{Context as _, Result, ensure};
 use assay_client::api::{Base64, Hash32, Key32};
+use assay_client::files;
 use assay_client::l1::{JobOrder, L1, waiting_for};
 use assay_client::l2::wait;
+use assay_ledger::request::MAX_INPUT;
 use clap::{Args, Subcommand};
 use escrow::state::Job;
 use serde_json::json;
@@ -108,8 +110,7 @@ impl Arguments {
                 let order = JobOrder {
                     model,
                     program_root,
-                    input: std::fs::read(&bytes)
-                        .with_context(|| format!("cannot read {}", bytes.display()))?,
+                    input: files::read(&bytes, MAX_INPUT as u64)?,
                     max_price: parse_amount(&max_price, 9)?,
                     output_index: output,
                     output_bytes,
@@ -197,6 +198,7 @@ fn value(address: &Pubkey, job: &Job) -> serde_json::Value {
         "client": job.client.to_string(), "model": job.model,
         "program_root": hex::encode(job.program_root), "message": job.message,
         "max_price": job.max_price, "price": job.price, "deadline": job.deadline,
+        "created_at": job.created_at, "batch_at": job.batch_at, "done_at": job.done_at,
         "model_version": job.model_version, "output": Base64(job.output.data.clone()),
     })
 }
@@ -211,6 +213,7 @@ fn show(address: &Pubkey, job: &Job) -> String {
         ("limit", format!("{} SOL", show_amount(job.max_price, 9))),
         ("charged", format!("{} SOL", show_amount(job.price, 9))),
         ("deadline", format!("slot {}", job.deadline)),
+        ("created", super::feed::age(job.created_at)),
         ("output", hex::encode(&job.output.data)),
     ])
 }

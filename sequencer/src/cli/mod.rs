@@ -28,7 +28,7 @@ mod verifier;
 mod withdraw;
 
 pub use model::bundle_of;
-pub use verifier::WrongBatch;
+pub use verifier::exit_code;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};

@@ -6,6 +6,7 @@ use super::output::table;
 use anyhow::{Context as _, Result};
 use assay_client::api::{Hash32, ModelView};
 use assay_client::bundle::{Bundle, Port, Quantisation};
+use assay_client::files;
 use assay_client::l2::{L2, mint_name};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -101,7 +102,7 @@ impl Arguments {
 }
 
 fn import(context: &Context, onnx: &Path, output: Option<PathBuf>) -> Result<()> {
-    let bytes = std::fs::read(onnx).with_context(|| format!("cannot read {}", onnx.display()))?;
+    let bytes = files::read(onnx, assay_onnx::Limits::default().file_bytes)?;
     let name = onnx.file_stem().unwrap_or_default().to_string_lossy();
     let bundle =
         bundle_of(&name, &bytes).with_context(|| format!("cannot import {}", onnx.display()))?;

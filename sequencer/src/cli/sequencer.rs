@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  assay sequencer --config assay.toml\n  assay sequencer --rpc http://127.0.0.1:8899 --key keys/sequencer.json --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --listen 0.0.0.0:8600\n\nThe key must be bonded: see `assay init`. State is kept in the data folder; a restart goes on where it was. With a folder that is new, or older than L1, the state is built again from L1 first, which takes the models' bytes: see --blobs."
+    after_help = "Examples:\n  assay sequencer --config assay.toml\n  assay sequencer --rpc http://127.0.0.1:8899 --key keys/sequencer.json --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --listen 0.0.0.0:8600\n\nThe key must be bonded: see `assay init`. One process at a time may use a key: it holds a lease on L1, which the same data folder has again at once after a crash. State is kept in the data folder; a restart goes on where it was. With a folder that is new, or older than L1, the state is built again from L1 first, which takes the models' bytes: see --blobs."
 )]
 pub struct Arguments {
     /// Where the HTTP API listens.
@@ -28,6 +28,10 @@ pub struct Arguments {
     /// An API that has the models' bytes, asked when the state is built again from L1; may be given again.
     #[arg(long, value_name = "URL")]
     blobs: Vec<String>,
+    /// Begin though another process of the same key may be at work: its machine is gone, and with it what it has
+    /// answered and not posted.
+    #[arg(long)]
+    take_over: bool,
 }
 
 /// An executor by its name.
@@ -55,6 +59,7 @@ impl Arguments {
         config.listen = self.listen.unwrap_or(config.listen);
         config.data_dir = self.data_dir.unwrap_or(config.data_dir);
         config.executor = self.executor.unwrap_or(config.executor);
+        config.take_over |= self.take_over;
         config.blobs.splice(0..0, self.blobs);
         let mut stop = std::pin::pin!(shutdown());
         let service = tokio::select! {

@@ -53,6 +53,13 @@ impl Arguments {
                     status.inbox.consumed, status.inbox.seen
                 ),
             ),
+            (
+                "accepts requests",
+                match &status.not_accepting {
+                    None => "yes".into(),
+                    Some(why) => format!("no: {why}"),
+                },
+            ),
             ("queue", status.queue.to_string()),
             ("inferences", status.counters.inferences.to_string()),
             (

@@ -1,7 +1,7 @@
 //! `assay transfer`
 
 use super::Global;
-use super::context::{Context, parse_amount, parse_key, parse_mint};
+use super::context::{Context, parse_positive, parse_key, parse_mint};
 use anyhow::Result;
 use assay_ledger::inbox::Forced;
 use clap::Args;
@@ -28,7 +28,7 @@ impl Arguments {
     pub async fn run(self, global: Global) -> Result<()> {
         let context = Context::new(&global)?;
         let mint = parse_mint(&self.mint)?;
-        let amount = parse_amount(&self.amount, context.decimals(&mint).await?)?;
+        let amount = parse_positive(&self.amount, context.decimals(&mint).await?)?;
         let to = parse_key(&self.to)?;
         if self.force {
             let l1 = context.l1().await?;

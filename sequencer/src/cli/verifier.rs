@@ -20,6 +20,27 @@ use tokio_util::sync::CancellationToken;
 /// How long it may take to end.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// The exit code of a command that ended with this error.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<WrongBatch>() {
+        3
+    } else if error.is::<Unverified>() {
+        4
+    } else {
+        1
+    }
+}
+
+/// Not every run that was to be re-executed was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{runs} runs in {batches} batches are unverified: they could not be re-executed")]
+pub struct Unverified {
+    /// The batches.
+    pub batches: u64,
+    /// The runs.
+    pub runs: u64,
+}
+
 /// A batch on L1 is not what its transactions give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("batch {0} on L1 is wrong")]
@@ -27,7 +48,7 @@ pub struct WrongBatch(pub u64);
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  assay verifier --config assay-dev/assay.toml\n  assay verifier --rpc http://127.0.0.1:8899 --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --blobs http://127.0.0.1:8600\n  assay verifier --once --sample 0.1 --json\n  assay verifier --keypair challenger.json --from-final\n\nEverything is read from L1 but the models' bytes, which any sequencer's API or mirror may give: they are checked against their roots. State is kept in the data folder; a restart goes on where it was. With a keypair it disputes a wrong batch, and demands on L1 what a batch names of a model and nobody gives, for the key's lamports, until L1 has reverted the batch or the bytes are there; see `assay dispute`. /health says what is amiss. The exit code is 3 if a batch is wrong and cannot be disputed."
+    after_help = "Examples:\n  assay verifier --config assay-dev/assay.toml\n  assay verifier --rpc http://127.0.0.1:8899 --rollup 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU --blobs http://127.0.0.1:8600\n  assay verifier --once --sample 0.1 --json\n  assay verifier --keypair challenger.json --from-final\n\nEverything is read from L1 but the models' bytes, which any sequencer's API or mirror may give: they are checked against their roots. State is kept in the data folder; a restart goes on where it was. With a keypair it disputes a wrong batch, and demands on L1 what a batch names of a model and nobody gives, for the key's lamports, until L1 has reverted the batch or the bytes are there; see `assay dispute`. /health says what is amiss.\n\nA batch is verified if every run of a model that was to be re-executed was. Exit codes: 0, all batches are verified; 1, an error; 3, a batch is invalid and cannot be disputed; 4, runs are unverified, as the bytes of their models are not to be had or do not run here."
 )]
 pub struct Arguments {
     /// The keypair that opens and plays disputes over wrong batches, and demands models that nobody gives; without
@@ -55,6 +76,9 @@ pub struct Arguments {
     /// Verify what is on L1 by now, and end.
     #[arg(long)]
     once: bool,
+    /// How long --once waits for the bytes of models that runs need, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    patience: Option<u64>,
     /// Where /health, /status and /metrics are served.
     #[arg(long)]
     listen: Option<SocketAddr>,
@@ -74,6 +98,7 @@ impl Arguments {
         verifier.executor = self.executor.unwrap_or(verifier.executor);
         verifier.sample = self.sample.unwrap_or(verifier.sample);
         verifier.seed = self.seed.or(verifier.seed);
+        verifier.patience_secs = self.patience.unwrap_or(verifier.patience_secs);
         verifier.listen = self.listen.or(verifier.listen);
         let rpc = global.rpc.or(verifier.rpc_url.take()).unwrap_or(client.rpc);
         let rollup = match global.rollup.or(verifier.rollup.take()) {
@@ -103,7 +128,14 @@ impl Arguments {
         let end = running.run(self.once, stop).await;
         waiting.abort();
         match end? {
-            End::Done(standing) => ended(out, &running, &standing),
+            End::Done(standing) => {
+                ended(out, &running, &standing)?;
+                let (batches, runs) = (standing.unverified_batches, standing.unverified_runs);
+                if self.once && runs > 0 {
+                    return Err(Unverified { batches, runs }.into());
+                }
+                Ok(())
+            }
             End::Wrong(number) => Err(WrongBatch(number).into()),
         }
     }
@@ -133,23 +165,32 @@ fn tell(out: Output, event: &Event<'_>) -> Result<()> {
         Event::Right(right, took) => {
             let header = &right.header;
             json!({
-                "event": "right", "batch": header.number, "hash": hex::encode(header.hash()),
-                "transactions": header.tx_count, "runs": right.runs, "again": right.again,
+                "event": verdict(right.unverified == 0), "batch": header.number,
+                "hash": hex::encode(header.hash()), "transactions": header.tx_count,
+                "runs": right.runs, "reexecuted": right.again, "unverified": right.unverified,
                 "seconds": took.as_secs_f64(),
+            })
+        }
+        Event::Rechecked(rechecked) => {
+            let header = &rechecked.header;
+            json!({
+                "event": if rechecked.invalid { "invalid" } else { "verified" },
+                "batch": header.number, "hash": hex::encode(header.hash()),
+                "reexecuted": rechecked.runs, "final": true,
             })
         }
         Event::Wrong(wrong) => {
             let header = &wrong.batch.posted.header;
             let sequencer = Pubkey::new_from_array(header.sequencer).to_string();
             json!({
-                "event": "wrong", "batch": header.number, "hash": hex::encode(header.hash()),
+                "event": "invalid", "batch": header.number, "hash": hex::encode(header.hash()),
                 "sequencer": sequencer, "why": wrong.why.to_string(),
             })
         }
         Event::Malformed(header) => {
             let sequencer = Pubkey::new_from_array(header.sequencer).to_string();
             json!({
-                "event": "wrong", "batch": header.number, "hash": hex::encode(header.hash()),
+                "event": "invalid", "batch": header.number, "hash": hex::encode(header.hash()),
                 "sequencer": sequencer, "why": MALFORMED,
             })
         }
@@ -168,28 +209,42 @@ fn tell(out: Output, event: &Event<'_>) -> Result<()> {
     out.result(&value, || words(event))
 }
 
+/// What a batch is that is as its header says.
+fn verdict(verified: bool) -> &'static str {
+    if verified { "verified" } else { "unverified" }
+}
+
 /// What a verifier tells, for people.
 pub fn words(event: &Event<'_>) -> String {
     match event {
         Event::Right(right, took) => format!(
-            "batch {} is right: {} transactions, {} of {} runs done again, {:.2} s",
+            "batch {} is {}: {} transactions, {} of {} runs re-executed, {:.2} s",
             right.header.number,
+            verdict(right.unverified == 0),
             right.header.tx_count,
             right.again,
             right.runs,
             took.as_secs_f64()
         ),
+        Event::Rechecked(rechecked) => {
+            let (batch, runs) = (rechecked.header.number, rechecked.runs);
+            if rechecked.invalid {
+                format!("batch {batch}, which is FINAL, is INVALID: a run has another output")
+            } else {
+                format!("final batch {batch}: {runs} runs re-executed later, verified")
+            }
+        }
         Event::Wrong(wrong) => {
             let header = &wrong.batch.posted.header;
             format!(
-                "batch {} of sequencer {} is WRONG: {}",
+                "batch {} of sequencer {} is INVALID: {}",
                 header.number,
                 Pubkey::new_from_array(header.sequencer),
                 wrong.why
             )
         }
         Event::Malformed(header) => format!(
-            "batch {} of sequencer {} is WRONG: {MALFORMED}",
+            "batch {} of sequencer {} is INVALID: {MALFORMED}",
             header.number,
             Pubkey::new_from_array(header.sequencer),
         ),
@@ -213,15 +268,22 @@ fn ended(out: Output, verifier: &Verifier, standing: &Standing) -> Result<()> {
         "event": "ended", "head": standing.head, "tip": standing.tip,
         "finalised": standing.finalised, "transactions": totals.transactions,
         "runs": totals.inferences, "models_not_fetched": verifier.wanted(),
+        "unverified_batches": standing.unverified_batches,
+        "unverified_runs": standing.unverified_runs,
     });
     out.result(&value, || {
         table(&[
-            ("right up to batch", standing.head.to_string()),
+            ("replayed up to batch", standing.head.to_string()),
             ("newest on L1", standing.tip.to_string()),
             ("newest final", standing.finalised.to_string()),
             ("transactions", totals.transactions.to_string()),
             ("runs of models", totals.inferences.to_string()),
             ("models not fetched", verifier.wanted().to_string()),
+            (
+                "unverified batches",
+                standing.unverified_batches.to_string(),
+            ),
+            ("unverified runs", standing.unverified_runs.to_string()),
         ])
     })
 }

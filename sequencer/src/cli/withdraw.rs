@@ -1,7 +1,7 @@
 //! `assay withdraw`
 
 use super::Global;
-use super::context::{Context, final_proof, parse_amount, parse_key, parse_mint, show_amount};
+use super::context::{Context, final_proof, parse_positive, parse_key, parse_mint, show_amount};
 use anyhow::Result;
 use assay_client::api::Key32;
 use assay_client::l2::mint_name;
@@ -47,7 +47,7 @@ impl Arguments {
                 owner: context.wallet()?.address().to_bytes(),
                 mint,
                 recipient: recipient.0,
-                amount: parse_amount(text, context.decimals(&mint).await?)?,
+                amount: parse_positive(text, context.decimals(&mint).await?)?,
             };
             let landed = context.l1().await?.force(&forced).await?;
             return context.out.forced(&landed);
@@ -57,7 +57,7 @@ impl Arguments {
         let mut id = None;
         if let Some(text) = &self.amount {
             let mint = parse_mint(&self.mint)?;
-            let amount = parse_amount(text, context.decimals(&mint).await?)?;
+            let amount = parse_positive(text, context.decimals(&mint).await?)?;
             let l2 = context.l2().await?;
             let (request, executed) = l2.withdraw(mint, &recipient.into(), amount).await?;
             context

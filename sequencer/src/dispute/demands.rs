@@ -9,10 +9,10 @@ use super::error::DisputeError;
 use super::sending::{Sending, TOGETHER};
 use super::shelf::{Listed, Shelf};
 use crate::store::blobs::BlobError;
+use assay_client::demands::{self, Found};
 use assay_client::instructions::demands as make;
 use assay_client::rpc::RpcError;
 use assay_client::sender::Order;
-use assay_client::demands::{self, Found};
 use assay_client::{accounts, pda};
 use assay_dispute::demand::{Answer, Blob, Demand as Rules};
 use assay_dispute::player::Model;
@@ -199,10 +199,14 @@ impl Pieces {
 pub async fn buffers(carrier: &Carrier) -> Result<Vec<Pubkey>, RpcError> {
     let found = find(carrier).await?;
     let open = found.iter().filter(|found| !found.demand.over);
-    let places = open.flat_map(|Found { address, demand, .. }| {
-        let left = (0..u64::BITS as u8).filter(|place| demand.left >> place & 1 == 1);
-        left.map(|place| pda::buffer(&carrier.key(), buffer_id(address, place)))
-    });
+    let places = open.flat_map(
+        |Found {
+             address, demand, ..
+         }| {
+            let left = (0..u64::BITS as u8).filter(|place| demand.left >> place & 1 == 1);
+            left.map(|place| pda::buffer(&carrier.key(), buffer_id(address, place)))
+        },
+    );
     Ok(places.collect())
 }
 

@@ -110,6 +110,9 @@ impl Admission {
                 got: input.len(),
                 max: MAX_INPUT,
             }),
+            Action::Transfer { amount: 0, .. } | Action::Withdraw { amount: 0, .. } => {
+                Err(Refused::ZeroAmount)
+            }
             action => match names(action) {
                 Some(model) => Ok(self.its_turn(id, request)?.then_some(model)),
                 None => Ok(None),

@@ -7,6 +7,7 @@
 //! * [`apply`]: the state transition over a micro-batch
 //! * [`writer`], `calls`: the loop that does these in turn, and who waits for it
 //! * [`backlog`]: what waits for L1, and what L1 takes
+//! * [`gate`]: whether requests are accepted
 //! * [`rebuild`]: the batches that L1 takes no more, built again
 //! * [`rig`]: all of these, running
 //! * [`refusal`]: why a request is not taken
@@ -17,6 +18,7 @@ pub mod backlog;
 mod calls;
 mod caps;
 pub mod execute;
+pub mod gate;
 pub mod order;
 pub mod rebuild;
 pub mod refusal;
@@ -35,6 +37,7 @@ use assay_ledger::inbox::Message;
 use assay_ledger::result::{Status, TxResult};
 use backlog::{Backlog, Room};
 use crossbeam_channel::Sender;
+use gate::{Closed, Gate};
 use rebuild::{Due, Rebuilt};
 use refusal::Refused;
 use std::sync::Arc;
@@ -53,6 +56,9 @@ pub enum EngineError {
         .0.room.unwrap_or(0)
     )]
     Backlog(Backlog),
+    /// What would be answered could not go to L1.
+    #[error("the sequencer accepts no requests for now: {0}")]
+    Closed(#[from] Closed),
     /// It has stopped, or is about to.
     #[error(
         "the sequencer is stopping: requests of this call may or may not be in a batch, ask GET /v1/transactions/{{id}} when it is back"
@@ -162,6 +168,7 @@ pub struct EngineHandle {
     building: watch::Receiver<Building>,
     backlog: watch::Receiver<Backlog>,
     most_waiting: u64,
+    gate: Gate,
     metrics: Arc<Metrics>,
 }
 
@@ -170,6 +177,9 @@ impl EngineHandle {
     pub async fn submit(&self, requests: Vec<Admitted>) -> Result<Vec<Answer>, EngineError> {
         if requests.is_empty() {
             return Ok(Vec::new());
+        }
+        if let Some(closed) = self.gate.closed() {
+            return Err(closed.into());
         }
         let backlog = self.backlog();
         if backlog.waiting >= self.most_waiting {
@@ -244,6 +254,11 @@ impl EngineHandle {
     /// Closed batches that wait for L1.
     pub fn backlog(&self) -> Backlog {
         *self.backlog.borrow()
+    }
+
+    /// Whether requests are accepted.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Requests that wait.

@@ -45,6 +45,9 @@ pub enum Refused {
         /// What is there.
         have: u64,
     },
+    /// A transfer or a withdrawal of nothing.
+    #[error("the amount is zero: send an amount of at least one base unit")]
+    ZeroAmount,
     /// There is no such model.
     #[error("there is no model {0}: see GET /v1/models")]
     Model(u32),
@@ -170,6 +173,7 @@ impl Refused {
             Self::Account { .. } => "account",
             Self::Nonce { .. } => "nonce",
             Self::Balance { .. } => "balance",
+            Self::ZeroAmount => "amount",
             Self::Model(_) | Self::Program { .. } => "model",
             Self::Price { .. } => "price",
             Self::Version { .. } => "version",

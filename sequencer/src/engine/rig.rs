@@ -4,6 +4,7 @@
 use super::admission::Admission;
 use super::apply::Ledger;
 use super::execute::ExecutorThread;
+use super::gate::Gate;
 use super::writer::{Parts, Writer};
 use super::{EngineFailure, EngineHandle};
 use crate::batcher::OpenBatch;
@@ -34,6 +35,8 @@ pub struct Options {
     pub models: ModelLimits,
     /// Requests that may wait.
     pub queue: usize,
+    /// Whether requests are accepted.
+    pub gate: Gate,
 }
 
 /// A running engine.
@@ -93,6 +96,7 @@ impl Rig {
             micro_batch,
             queue: options.queue,
             backlog,
+            gate: options.gate,
         });
         let admission = Admission {
             rollup: env.rollup,

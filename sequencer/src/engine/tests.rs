@@ -104,12 +104,18 @@ async fn every_refusal_says_what_to_do_and_spoils_no_other() {
         parameters_root: world.rig.store.model(0).unwrap().unwrap().parameters_root,
         price: 1,
     };
+    let nothing = Action::Withdraw {
+        recipient: [5; 32],
+        amount: 0,
+    };
     let cases = [
         (foreign, "rollup"),
         (forged, "signature"),
         (sign(&stranger, 0, transfer(bob, 1)), "account"),
         (sign(&world.bob, 5, transfer([5; 32], 1)), "nonce"),
         (sign(&world.bob, 0, transfer([5; 32], 1_001)), "balance"),
+        (sign(&world.bob, 0, transfer([5; 32], 0)), "amount"),
+        (sign(&world.bob, 0, nothing), "amount"),
         (sign(&world.bob, 0, no_model), "model"),
         (sign(&world.bob, 0, other_program), "model"),
         (sign(&world.bob, 0, other_price), "price"),
@@ -417,6 +423,7 @@ async fn a_store_serves_one_process_one_rollup_and_one_key() {
             executor: ExecutorChoice::Cpu,
             models: ModelLimits::default(),
             queue: 1,
+            gate: Default::default(),
         },
     );
     assert!(again.unwrap_err().to_string().contains("in use"));
@@ -431,6 +438,7 @@ async fn a_store_serves_one_process_one_rollup_and_one_key() {
         executor: ExecutorChoice::Cpu,
         models: ModelLimits::default(),
         queue: 1,
+        gate: Default::default(),
     };
     let other = Rig::start(dir.path(), other);
     assert!(other.unwrap_err().to_string().contains("rollup"));
@@ -447,6 +455,7 @@ fn a_data_directory_that_cannot_be_written_is_named() {
         executor: ExecutorChoice::Cpu,
         models: ModelLimits::default(),
         queue: 1,
+        gate: Default::default(),
     };
     let error = Rig::start(&file.join("below"), options).unwrap_err();
     assert!(error.to_string().contains("data_dir"), "{error}");

@@ -7,6 +7,7 @@ use super::backlog::{Backlog, Room};
 use super::calls::Calls;
 use super::caps;
 use super::execute::{ExecutorThread, GroupResult, ModelKey};
+use super::gate::Gate;
 use super::order::{Ordered, Overlay, order};
 use super::rebuild::{Due, Outcome, Rebuilt, rebuild};
 use super::refusal::Refused;
@@ -101,6 +102,8 @@ pub struct Parts {
     pub queue: usize,
     /// Closed batches that may wait for L1.
     pub backlog: u64,
+    /// Whether requests are accepted.
+    pub gate: Gate,
 }
 
 impl Writer {
@@ -116,6 +119,7 @@ impl Writer {
             building: watching,
             backlog: watching_backlog,
             most_waiting: parts.backlog.max(1),
+            gate: parts.gate,
             metrics: parts.metrics.clone(),
         };
         let writer = Self {

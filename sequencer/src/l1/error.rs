@@ -1,5 +1,6 @@
 //! What goes wrong between the service and L1, and how bad it is.
 
+use super::lease::Instance;
 use crate::store::StoreError;
 use assay_client::inbox::InboxError;
 use assay_client::rpc::{RpcError, Severity as ClientSeverity};
@@ -51,6 +52,16 @@ pub enum L1Error {
         "batch {0} on L1 is not the one in the store: another process sequences with this key; stop one of them and restore its data directory"
     )]
     Fork(u64),
+    /// Another process of the key is at work.
+    #[error(
+        "another process sequences with this key: instance {by} (its log and its `GET /v1/status` say which one it is), whose lease on L1 runs for {seconds} s more unless it is renewed. Stop that process, or this one would answer requests that are lost; if its machine is gone, wait, or start once with --take-over"
+    )]
+    Leased {
+        /// Which one.
+        by: Instance,
+        /// Seconds until its lease runs out.
+        seconds: i64,
+    },
     /// Ended by the service's shutdown.
     #[error("stopped")]
     Stopped,
@@ -70,9 +81,11 @@ impl L1Error {
             Self::Send(e) => sending(e),
             Self::Inbox(e) => from_client(e.severity()),
             Self::ForeignData(_) => Severity::Reset,
-            Self::Store(_) | Self::Behind { .. } | Self::Fork(_) | Self::Stopped => {
-                Severity::Critical
-            }
+            Self::Store(_)
+            | Self::Behind { .. }
+            | Self::Fork(_)
+            | Self::Leased { .. }
+            | Self::Stopped => Severity::Critical,
         }
     }
 }

@@ -7,12 +7,16 @@
 //! * [`posting`]: what goes to L1
 //! * [`pace`]: how often L1 is looked at
 //! * [`follower`]: the inbox's messages come to the engine
+//! * [`health`]: failures of calls to the node
+//! * [`lease`]: which process of the key is at work
 //! * [`error`]: what goes wrong, and how bad it is
 
 pub mod costs;
 mod data;
 pub mod error;
 pub mod follower;
+pub mod health;
+pub mod lease;
 mod overdue;
 pub mod pace;
 pub mod poster;

@@ -10,6 +10,7 @@
 use super::costs::Costs;
 use super::data::{DataAccount, create, runs};
 use super::error::{L1Error, Severity};
+use super::lease::Lease;
 use super::overdue::overdue;
 use super::pace::Pace;
 use super::posting::Posting;
@@ -17,6 +18,7 @@ use super::room::{self, Bounds};
 use super::{Heads, L1};
 use crate::engine::EngineHandle;
 use crate::engine::backlog::Room;
+use crate::engine::gate::Closed;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::records::{BatchRecord, L1Record, L1Step};
@@ -50,6 +52,8 @@ pub struct Poster {
     pub heads: Arc<watch::Sender<Heads>>,
     /// Who builds batches again.
     pub engine: EngineHandle,
+    /// The lease of this process.
+    pub lease: Lease,
     /// Lamports of the bond that each batch locks.
     pub bond_slice: u64,
     /// What the engine knows of L1's room.
@@ -124,6 +128,10 @@ impl Poster {
     async fn step(&mut self) -> Result<Did, L1Error> {
         let key = self.l1.key.pubkey().to_bytes();
         let (chain, bond) = room::read(&self.l1, &key).await?;
+        if let Some(stake) = &bond {
+            self.lease.check(stake).await?;
+        }
+        self.open_or_close(room::unbacked(bond.as_ref(), self.bond_slice));
         self.check(&chain)?;
         let bounds = Bounds::of(&chain, bond.as_ref(), &key, self.bond_slice);
         self.tell(&chain, bounds)?;
@@ -162,6 +170,17 @@ impl Poster {
         self.held = holds.then_some(number);
         self.metrics.held.set(self.held.unwrap_or(0) as i64);
         Ok(holds)
+    }
+
+    /// Has requests accepted as long as the stake backs batches.
+    fn open_or_close(&self, closed: Option<Closed>) {
+        if !self.engine.gate().set_stake(closed) {
+            return;
+        }
+        match closed {
+            Some(why) => tracing::error!(%why, "no more requests are accepted"),
+            None => tracing::info!("the stake backs batches again: requests are accepted"),
+        }
     }
 
     /// Tells the engine what L1 takes, if that is news.

@@ -2,6 +2,7 @@
 
 use super::L1;
 use super::error::L1Error;
+use crate::engine::gate::Closed;
 use assay_client::accounts;
 use assay_ledger::Key;
 use settlement::constants::MAX_PENDING;
@@ -35,6 +36,16 @@ impl Bounds {
     }
 }
 
+/// Why no batch of the sequencer with this stake can ever be posted, as long as it stays so; none if one can, now or
+/// when batches that lock the stake are final.
+pub fn unbacked(stake: Option<&Sequencer>, slice: u64) -> Option<Closed> {
+    let Some(stake) = stake else {
+        return Some(Closed::Unregistered);
+    };
+    let left = stake.free_bond(0);
+    (left < slice).then_some(Closed::Stake { left, slice })
+}
+
 /// The chain and the sequencer's bond, read at once.
 pub async fn read(l1: &L1, key: &Key) -> Result<(Box<Chain>, Option<Sequencer>), L1Error> {
     let key = Pubkey::new_from_array(*key);
@@ -59,6 +70,8 @@ mod tests {
             unbonding,
             unbond_slot: 0,
             earned: 0,
+            lease_instance: [0; 16],
+            lease_until: 0,
         }
     }
 
@@ -89,5 +102,15 @@ mod tests {
         assert_eq!(batches(3, Some(&bond(59, 0))), 2);
         assert_eq!(batches(3, Some(&bond(59, 20))), 0);
         assert_eq!(batches(0, None), 0);
+    }
+
+    #[test]
+    fn a_stake_backs_batches_from_a_slice_on() {
+        assert_eq!(unbacked(None, 10), Some(Closed::Unregistered));
+        assert_eq!(unbacked(Some(&bond(10, 0)), 10), None);
+        let less = |left| Some(Closed::Stake { left, slice: 10 });
+        assert_eq!(unbacked(Some(&bond(9, 0)), 10), less(9));
+        assert_eq!(unbacked(Some(&bond(100, 91)), 10), less(9));
+        assert_eq!(unbacked(Some(&bond(100, 90)), 10), None);
     }
 }

@@ -18,10 +18,11 @@ pub mod runs;
 
 use crate::engine::execute::ModelKey;
 use crate::l1::Heads;
+use crate::store::Store;
 use crate::store::commit::{Commit, NewLeaf};
 use crate::store::programs::deployed;
 use crate::store::records::{BatchRecord, L1Record, L1Step, Progress, Totals, TxRecord};
-use crate::store::Store;
+use crate::store::unverified::UnverifiedRun;
 use assay_client::accounts;
 use assay_client::batches::{self, Posted};
 use assay_client::rpc::Rpc;
@@ -70,10 +71,23 @@ pub struct Right {
     pub header: Header,
     /// Its transactions that ran a model.
     pub runs: u64,
-    /// Those of them that were done again.
+    /// Those of them that were re-executed.
     pub again: u64,
+    /// Those that were to be re-executed and could not be: with any, the batch is not verified.
+    pub unverified: u64,
     /// What it names of models.
     pub named: Vec<Naming>,
+}
+
+/// A final batch with unverified runs that could be re-executed later.
+#[derive(Clone, Debug)]
+pub struct Rechecked {
+    /// The batch.
+    pub header: Header,
+    /// The runs that were re-executed.
+    pub runs: u64,
+    /// Whether one gave another output root than the batch has.
+    pub invalid: bool,
 }
 
 /// A batch that is not as its header says.
@@ -134,6 +148,8 @@ pub struct Replica {
     records: bool,
     /// The newest final batch for which everything before was forgotten.
     forgotten: u64,
+    /// Final batches with an output root that is not what the model gives.
+    invalid: Vec<Header>,
 }
 
 impl Replica {
@@ -160,10 +176,14 @@ impl Replica {
             pending: Pending::open(dir),
             records: false,
             forgotten: 0,
+            invalid: Vec::new(),
         };
         replica.load()?;
         let newest = replica.head.number;
-        replica.pending.retain(|header| header.number <= newest)?;
+        replica.pending.retain(
+            |header| header.number <= newest,
+            |doubt| doubt.header.number <= newest,
+        )?;
         Ok(replica)
     }
 
@@ -195,27 +215,77 @@ impl Replica {
         self.pending.named()
     }
 
-    /// Its batches that are not final yet and were taken on somebody's word.
+    /// Its batches with runs that could not be re-executed, final ones too.
     pub fn doubts(&self) -> &[Doubt] {
         self.pending.doubts()
     }
 
-    /// Goes back to before the first batch that was taken on somebody's word, if `has` all the models that
-    /// were missing: it can be done again. Whether it went back.
+    /// Goes back to before the first pending batch with unverified runs, if `has` all the models that were missing:
+    /// it can be re-executed. Whether it went back.
     pub fn reconsider(&mut self, has: impl Fn(&ModelKey) -> bool) -> Result<bool, ReplicaError> {
         let can = |doubt: &&Doubt| !doubt.models.is_empty() && doubt.models.iter().all(&has);
-        let Some(first) = self.doubts().iter().find(can) else {
+        let pending = |doubt: &&Doubt| doubt.header.number > self.forgotten;
+        let Some(first) = self.doubts().iter().filter(pending).find(can) else {
             return Ok(false);
         };
         let number = first.header.number.saturating_sub(1);
         tracing::info!(
             batch = number + 1,
-            "the models that it runs are here: it is done again, and those after it"
+            "the models that it runs are here: it is re-executed, and those after it"
         );
         self.take_back(number)?;
         self.batches = batches::Reader::new(self.rollup);
-        self.pending.retain(|header| header.number <= number)?;
+        self.pending.retain(
+            |header| header.number <= number,
+            |doubt| doubt.header.number <= number,
+        )?;
         Ok(true)
+    }
+
+    /// Re-executes the unverified runs of final batches whose models are here by now: these batches, and whether
+    /// their output roots are those that were taken. A batch that is invalid stays unverified. Blocks.
+    pub fn recheck(&mut self, models: &Models) -> Result<Vec<Rechecked>, ReplicaError> {
+        let blobs = models.blobs();
+        let has = |model: &ModelKey| blobs.has(&model.0) && blobs.has(&model.1);
+        let final_ones = self.doubts().iter().filter(|doubt| {
+            let known = !doubt.models.is_empty() && doubt.models.iter().all(has);
+            known && doubt.header.number <= self.forgotten && !self.invalid.contains(&doubt.header)
+        });
+        let due: Vec<Header> = final_ones.map(|doubt| doubt.header).collect();
+        let mut rechecked = Vec::new();
+        for header in due {
+            let kept = self.store.unverified(header.number)?;
+            let runs: Vec<Run> = kept.iter().map(UnverifiedRun::run).collect();
+            let ran = models.run_all(&runs)?;
+            let mut left = Vec::new();
+            let mut invalid = false;
+            for (run, root) in kept.into_iter().zip(&ran.roots) {
+                match root {
+                    Some(root) => invalid |= *root != run.output_root,
+                    None => left.push(run),
+                }
+            }
+            if invalid {
+                self.invalid.push(header);
+            } else {
+                self.store.keep_unverified(header.number, &left)?;
+                // What does not run although its bytes are here will not run later.
+                let doubt = (!left.is_empty()).then(|| Doubt {
+                    header,
+                    models: Vec::new(),
+                    runs: left.len() as u64,
+                });
+                let others = |doubt: &Doubt| doubt.header != header;
+                self.pending.retain(|_| true, others)?;
+                self.pending.add(Vec::new(), doubt)?;
+            }
+            rechecked.push(Rechecked {
+                header,
+                runs: ran.again,
+                invalid,
+            });
+        }
+        Ok(rechecked)
     }
 
     /// The node.
@@ -260,13 +330,14 @@ impl Replica {
         let (finalised, newest) = (chain.final_number, self.head.number);
         self.forget(finalised.min(newest))?;
         let pending = |header: &Header| header.number > finalised && header.number <= newest;
-        for doubt in self.doubts() {
-            let number = doubt.header.number;
-            if number <= finalised {
-                tracing::error!(batch = number, "it is final, and was never done again");
+        let there = |doubt: &Doubt| doubt.header.number <= newest;
+        for doubt in self.doubts().iter().filter(|doubt| pending(&doubt.header)) {
+            if doubt.header.number <= finalised {
+                let (batch, runs) = (doubt.header.number, doubt.runs);
+                tracing::error!(batch, runs, "it is final, and its runs are unverified");
             }
         }
-        self.pending.retain(pending)?;
+        self.pending.retain(pending, there)?;
         let rollup = accounts::rollup(&self.rpc, &self.rollup).await?;
         Ok(Look {
             heads: Heads {
@@ -323,21 +394,26 @@ impl Replica {
             ran = did?;
         }
         let mut doubtful = BTreeSet::new();
+        let mut unverified = Vec::new();
         if matches!(result, Err(Difference::Outputs(_))) && patience != Patience::Wait {
             let with_word = replay(state, &head.hash, &header, &batch.data, |runs| {
                 let word = models.word(&header, runs).unwrap_or_default();
                 let word = word.into_iter().map(Some).chain(std::iter::repeat(None));
-                let missing = runs.iter().zip(&ran.roots);
-                let missing = missing.filter(|(_, own)| own.is_none());
-                doubtful.extend(missing.map(|(run, _)| model_of(run)));
                 let known = ran.roots.iter().zip(word);
-                known.map(|(own, word)| own.or(word)).collect()
+                let taken: Vec<Option<Hash>> = known.map(|(own, word)| own.or(word)).collect();
+                for ((run, own), taken) in runs.iter().zip(&ran.roots).zip(&taken) {
+                    if let (None, Some(taken)) = (own, taken) {
+                        doubtful.insert(model_of(run));
+                        unverified.push(UnverifiedRun::new(run, *taken));
+                    }
+                }
+                taken
             });
             if with_word.is_ok() {
                 tracing::warn!(
                     batch = header.number,
                     runs = ran.runs - ran.again,
-                    "runs that cannot be done are taken on somebody's word"
+                    "runs that cannot be re-executed: their output roots are unverified"
                 );
                 result = with_word;
             }
@@ -355,15 +431,20 @@ impl Replica {
                 let doubt = (!doubtful.is_empty()).then(|| Doubt {
                     header,
                     models: doubtful.intersection(&lacking).copied().collect(),
+                    runs: unverified.len() as u64,
                 });
                 let named = naming::of(&header, &replayed, &mut self.state, known);
                 // Before the batch is: it is not lost then, and made again if the batch is not kept.
+                if doubt.is_some() {
+                    self.store.keep_unverified(header.number, &unverified)?;
+                }
                 self.pending.add(named.clone(), doubt)?;
                 self.keep(&batch, &replayed, &ran, consumed)?;
                 Ok(Outcome::Right(Right {
                     header,
                     runs: ran.runs,
                     again: ran.again,
+                    unverified: unverified.len() as u64,
                     named,
                 }))
             }

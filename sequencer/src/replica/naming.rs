@@ -40,7 +40,7 @@ impl Naming {
     }
 }
 
-/// A batch with runs that could not be done again: their outputs are somebody's word, with which the batch is as its
+/// A batch with runs that could not be re-executed: their output roots are unverified. With them the batch is as its
 /// header says.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Doubt {
@@ -48,6 +48,8 @@ pub struct Doubt {
     pub header: Header,
     /// The models whose bytes were missing. One that does not run here for another reason will not run later.
     pub models: Vec<ModelKey>,
+    /// How many runs.
+    pub runs: u64,
 }
 
 /// What the batch of `header` names, which was `replayed`; `state` is the one after it. `program` knows
@@ -134,12 +136,12 @@ impl Pending {
         &self.kept.named
     }
 
-    /// Those that were taken on somebody's word, in their order.
+    /// Those with unverified runs, in their order.
     pub(super) fn doubts(&self) -> &[Doubt] {
         &self.kept.doubts
     }
 
-    /// Adds what a batch names, and whether it is taken on somebody's word, durably.
+    /// Adds what a batch names, and what of it is unverified, durably.
     pub(super) fn add(&mut self, named: Vec<Naming>, doubt: Option<Doubt>) -> std::io::Result<()> {
         if named.is_empty() && doubt.is_none() {
             return Ok(());
@@ -149,16 +151,20 @@ impl Pending {
         self.write()
     }
 
-    /// Keeps what is known of some batches only.
-    pub(super) fn retain(&mut self, keep: impl Fn(&Header) -> bool) -> std::io::Result<()> {
+    /// Keeps what some batches name, and what of some is unverified.
+    pub(super) fn retain(
+        &mut self,
+        name: impl Fn(&Header) -> bool,
+        doubt: impl Fn(&Doubt) -> bool,
+    ) -> std::io::Result<()> {
         let Kept { named, doubts } = &mut self.kept;
         let before = (named.len(), doubts.len());
-        named.retain(|naming| keep(&naming.header));
-        doubts.retain(|doubt| keep(&doubt.header));
-        match before == (named.len(), doubts.len()) {
-            true => Ok(()),
-            false => self.write(),
+        named.retain(|naming| name(&naming.header));
+        doubts.retain(doubt);
+        if before == (named.len(), doubts.len()) {
+            return Ok(());
         }
+        self.write()
     }
 
     fn write(&self) -> std::io::Result<()> {

@@ -8,6 +8,7 @@
 //! * [`read`]: what the API and a restart read
 //! * [`programs`]: headers of programs; [`snapshot`]: a whole state, given and taken
 //! * [`blobs`]: content-addressed files; [`quota`]: how many that no model names
+//! * [`unverified`]: runs that a verifier could not re-execute
 //! * [`leaves`]: programs by their leaves, malformed ones too; [`pieces`]: parts of models that L1 gave
 
 pub mod blobs;
@@ -23,6 +24,7 @@ pub mod records;
 pub mod snapshot;
 pub mod tables;
 pub mod undo;
+pub mod unverified;
 
 use assay_ledger::Key;
 use redb::{Database, ReadableDatabase, ReadableTable};

@@ -67,7 +67,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let open = || Store::open(dir.path(), &[1; 32], &[0; 32]).unwrap();
         let (model, other) = (([5; 32], [6; 32]), ([5; 32], [7; 32]));
-        let pieces = vec![((0, 3), vec![1, 2]), ((9, 0), vec![]), ((9, 1), vec![3; 512])];
+        let pieces = vec![
+            ((0, 3), vec![1, 2]),
+            ((9, 0), vec![]),
+            ((9, 1), vec![3; 512]),
+        ];
         let store = open();
         assert_eq!(store.pieces(&model).unwrap(), []);
         store.keep_pieces(&model, pieces.clone()).unwrap();

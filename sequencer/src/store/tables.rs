@@ -44,6 +44,8 @@ pub const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages
 pub const DISPUTED: TableDefinition<Disputed<'_>, ()> = TableDefinition::new("disputed");
 /// A key of it.
 pub type Disputed<'a> = (u64, &'a [u8; 32], u32, &'a [u8; 32]);
+/// Batch, place of the transaction -> a run that could not be re-executed.
+pub const UNVERIFIED: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("unverified");
 /// Program, parameters, list or parameter, index -> the bytes of a piece of a model that L1 gave. For the models
 /// that are not whole.
 pub const PIECES: TableDefinition<Piece<'_>, &[u8]> = TableDefinition::new("pieces");
@@ -77,6 +79,7 @@ pub fn create_all(tx: &WriteTransaction) -> Result<(), StoreError> {
     tx.open_table(DISPUTED)?;
     tx.open_table(LIVES)?;
     tx.open_table(PIECES)?;
+    tx.open_table(UNVERIFIED)?;
     tx.open_table(PROGRAMS)?;
     Ok(())
 }

@@ -43,8 +43,10 @@ struct Inner {
     malformed: Vec<Header>,
     /// Why a model is not here.
     models: Vec<String>,
-    /// Batches that were taken on somebody's word.
+    /// Which batches have unverified runs.
     doubts: Option<String>,
+    /// Final batches with an output root that their models do not give.
+    invalid: Vec<Header>,
     /// How it goes with what is done about it.
     tasks: [Progress; 2],
     /// Batches, by hash, about which nothing more is done.
@@ -174,12 +176,17 @@ impl Board {
         new
     }
 
-    /// These batches were taken on somebody's word.
+    /// A final batch has an output root that its model does not give.
+    pub fn invalid(&self, header: &Header) {
+        self.inner().invalid.push(*header);
+    }
+
+    /// These batches have unverified runs.
     pub fn doubted(&self, doubts: &[Doubt]) {
         let numbers: Vec<_> = doubts.iter().map(|d| d.header.number.to_string()).collect();
         self.inner().doubts = (!doubts.is_empty()).then(|| {
             format!(
-                "runs in batch {} could not be done again: their outputs are somebody's word",
+                "runs in batch {} could not be re-executed: their outputs are unverified",
                 numbers.join(", ")
             )
         });
@@ -229,7 +236,8 @@ impl Board {
         let inner = self.inner();
         let mut accused = accused.iter().map(Header::hash);
         let mut tasks = inner.tasks.iter();
-        tasks.any(|task| task.engaged == Some(true)) || accused.any(|hash| !inner.given_up.contains(&hash))
+        tasks.any(|task| task.engaged == Some(true))
+            || accused.any(|hash| !inner.given_up.contains(&hash))
     }
 
     /// Whether a dispute, or a demand, is open.
@@ -249,7 +257,8 @@ impl Board {
         let inner = self.inner();
         let wrong = inner.wrong.as_ref().map(|found| found.header().number);
         let malformed = inner.malformed.iter().map(|header| header.number);
-        let wrong = wrong.into_iter().chain(malformed).min();
+        let invalid = inner.invalid.iter().map(|header| header.number);
+        let wrong = wrong.into_iter().chain(malformed).chain(invalid).min();
         let trouble = inner.troubles().map(|(trouble, _)| trouble);
         let lacks = inner.models.iter().chain(&inner.doubts).chain(trouble);
         let lacks: Vec<_> = lacks.cloned().collect();

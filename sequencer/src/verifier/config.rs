@@ -42,12 +42,19 @@ pub struct VerifierConfig {
     pub commitment: Commitment,
     /// Milliseconds between two looks at L1.
     pub poll_ms: u64,
+    /// Seconds for which one that is to end waits for the bytes of models that runs need.
+    pub patience_secs: u64,
 }
 
 impl VerifierConfig {
     /// [`VerifierConfig::poll_ms`].
     pub fn poll(&self) -> Duration {
         Duration::from_millis(self.poll_ms)
+    }
+
+    /// [`VerifierConfig::patience_secs`].
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience_secs)
     }
 }
 
@@ -69,6 +76,7 @@ impl Default for VerifierConfig {
             listen: None,
             commitment: Commitment::Confirmed,
             poll_ms: 400,
+            patience_secs: 60,
         }
     }
 }

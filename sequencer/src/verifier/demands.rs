@@ -37,6 +37,8 @@ use std::sync::Arc;
 const UNITS: u32 = 400_000;
 /// Demands over a model that are open at a time, once one was answered.
 const TOGETHER: usize = 8;
+/// Demands that are closed in one transaction: as many as fit a legacy one.
+const CLOSED_TOGETHER: usize = 8;
 /// Lamports for the fees of a demand and the rent of its buffer, kept free when one is opened.
 const FEES: u64 = 20_000_000;
 
@@ -116,9 +118,14 @@ impl Demands {
         self.load(&found, &lacking)?;
         let mut any = false;
         let mut trouble = None;
+        // Those whose answers, if they are wanted, are in the store.
+        let mut over: Vec<&Found> = Vec::new();
         for found in &found {
             match self.play(found, &chain, now).await {
-                Ok(did) => any |= did,
+                Ok(did) => {
+                    any |= did;
+                    over.extend(Some(found).filter(|found| found.demand.over));
+                }
                 Err(error) => {
                     trouble.get_or_insert(error);
                 }
@@ -132,6 +139,15 @@ impl Demands {
                 }
             }
         }
+        // Last, as nothing waits for the rent.
+        for part in over.chunks(CLOSED_TOGETHER) {
+            match self.close(part).await {
+                Ok(()) => any = true,
+                Err(error) => {
+                    trouble.get_or_insert(error);
+                }
+            }
+        }
         self.busy |= any;
         trouble.map_or(Ok(any), Err)
     }
@@ -140,7 +156,12 @@ impl Demands {
     fn load(&mut self, found: &[Found], lacking: &[Arc<Naming>]) -> Result<(), DisputeError> {
         let demanded = found.iter().map(|found| of(&found.demand));
         let models: HashSet<ModelKey> = demanded.chain(lacking.iter().map(|n| n.model)).collect();
-        let done: Vec<ModelKey> = self.pieces.keys().filter(|m| !models.contains(*m)).copied().collect();
+        let done: Vec<ModelKey> = self
+            .pieces
+            .keys()
+            .filter(|m| !models.contains(*m))
+            .copied()
+            .collect();
         for model in done {
             self.store.forget_pieces(&model)?;
             self.pieces.remove(&model);
@@ -177,14 +198,9 @@ impl Demands {
             }
             DemandClass::Over | DemandClass::Open(_) if live && !self.is_settled(&of(demand)) => {
                 tokio::task::block_in_place(|| self.learn(found))?;
-                match demand.over {
-                    // What it has is in the store.
-                    true => self.send(found, "close_demand", vec![close]).await,
-                    false => Ok(false),
-                }
+                Ok(false)
             }
-            DemandClass::Over => self.send(found, "close_demand", vec![close]).await,
-            DemandClass::Open(_) => Ok(false),
+            DemandClass::Over | DemandClass::Open(_) => Ok(false),
         }
     }
 
@@ -323,6 +339,30 @@ impl Demands {
         let sent = self.carrier.sender().send_unless(&order, there).await?;
         self.tell(&address, header.number, "open_demand", None, sent);
         Ok(true)
+    }
+
+    /// Closes demands that are over.
+    async fn close(&self, over: &[&Found]) -> Result<(), DisputeError> {
+        let (rpc, key) = (self.carrier.rpc(), self.carrier.key());
+        let Some(first) = over.first() else {
+            return Ok(());
+        };
+        let close = over
+            .iter()
+            .map(|found| make::close_demand(&found.address, &key));
+        let order = Order::new("close_demand", self.carrier.signer(), close.collect()).units(UNITS);
+        let closed = || async { Ok(rpc.account(&first.address).await?.is_none()) };
+        let sent = self.carrier.sender().send_unless(&order, closed).await?;
+        for found in over {
+            self.tell(
+                &found.address,
+                found.demand.number,
+                "close_demand",
+                None,
+                sent.clone(),
+            );
+        }
+        Ok(())
     }
 
     /// Sends what changes a demand's state, unless that has changed.

@@ -1,7 +1,8 @@
 //! What the verifier counts, and where it can be read.
 
 use super::Standing;
-use crate::replica::Right;
+use crate::l1::health::NodeFailures;
+use crate::replica::{Rechecked, Right};
 use anyhow::{Context, Result};
 use assay_client::sender::Landed;
 use axum::extract::State;
@@ -27,7 +28,10 @@ pub struct Metrics {
     finalised: Gauge,
     wrong: Gauge,
     stands: Gauge,
+    unverified_batches: Gauge,
+    unverified_runs: Gauge,
     batches: Counter,
+    verified: Counter,
     transactions: Counter,
     runs: Counter,
     again: Counter,
@@ -36,6 +40,8 @@ pub struct Metrics {
     dispute_lamports: Counter,
     /// Temporary failures towards L1 and the mirrors.
     pub retries: Counter,
+    /// Failures of calls to the node of L1.
+    pub node: NodeFailures,
 }
 
 impl Default for Metrics {
@@ -46,20 +52,28 @@ impl Default for Metrics {
             registry.register(name, help, gauge.clone());
             gauge
         };
-        let head = gauge("head_batch", "Newest batch that was done again");
+        let head = gauge("head_batch", "Newest batch that was replayed");
         let tip = gauge("tip_batch", "Newest batch on L1");
         let finalised = gauge("final_batch", "Newest final batch");
         let wrong = gauge("wrong_batch", "Number of a wrong batch on L1, or 0");
         let stands = gauge("stands", "1 if it does not get on, or lacks something");
+        let help = "Batches with runs that could not be re-executed, up to now";
+        let unverified_batches = gauge("unverified_batches", help);
+        let unverified_runs = gauge(
+            "unverified_runs",
+            "Runs that could not be re-executed, up to now",
+        );
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
             counter
         };
-        let batches = counter("batches", "Batches done again");
-        let transactions = counter("transactions", "L2 transactions done again");
+        let batches = counter("batches", "Batches that were replayed");
+        let help = "Batches of which every run that was to be re-executed was";
+        let verified = counter("batches_verified", help);
+        let transactions = counter("transactions", "L2 transactions that were replayed");
         let runs = counter("runs", "Runs of models in these batches");
-        let again = counter("runs_again", "Runs of models done again");
+        let again = counter("runs_reexecuted", "Runs of models that were re-executed");
         let retries = counter("retries", "Temporary failures towards L1 and mirrors");
         let help = "Transactions of one's own disputes";
         let dispute_transactions = counter("dispute_transactions", help);
@@ -67,6 +81,8 @@ impl Default for Metrics {
         let seconds = Counter::default();
         let help = "Seconds spent on doing batches again";
         registry.register("seconds", help, seconds.clone());
+        let node = NodeFailures::default();
+        registry.register_collector(Box::new(node.clone()));
         Self {
             registry,
             head,
@@ -74,7 +90,10 @@ impl Default for Metrics {
             finalised,
             wrong,
             stands,
+            unverified_batches,
+            unverified_runs,
             batches,
+            verified,
             transactions,
             runs,
             again,
@@ -82,18 +101,30 @@ impl Default for Metrics {
             dispute_transactions,
             dispute_lamports,
             retries,
+            node,
         }
     }
 }
 
 impl Metrics {
-    /// Counts a batch that was done again.
+    /// Counts a batch that was replayed.
     pub fn count(&self, right: &Right, took: Duration) {
         self.batches.inc();
+        if right.unverified == 0 {
+            self.verified.inc();
+        }
         self.transactions.inc_by(right.header.tx_count.into());
         self.runs.inc_by(right.runs);
         self.again.inc_by(right.again);
         self.seconds.inc_by(took.as_secs_f64());
+    }
+
+    /// Counts runs that were re-executed later.
+    pub fn recount(&self, rechecked: &Rechecked) {
+        self.again.inc_by(rechecked.runs);
+        if !rechecked.invalid {
+            self.verified.inc();
+        }
     }
 
     /// Counts a transaction of a dispute.
@@ -110,6 +141,9 @@ impl Metrics {
         self.wrong.set(standing.wrong.unwrap_or(0) as i64);
         let stands = standing.stands.is_some() || !standing.lacks.is_empty();
         self.stands.set(stands.into());
+        self.unverified_batches
+            .set(standing.unverified_batches as i64);
+        self.unverified_runs.set(standing.unverified_runs as i64);
     }
 
     /// The text that Prometheus reads.

@@ -25,13 +25,14 @@ use crate::replica::error::ReplicaError;
 use crate::replica::fetch::Fetcher;
 use crate::replica::mirrors::Mirrors;
 use crate::replica::runs::{Caps, Models, Sample};
-use crate::replica::{AHEAD, Fetched, Outcome, Replica, Right, Wrong};
+use crate::replica::{AHEAD, Fetched, Outcome, Rechecked, Replica, Right, Wrong};
 use crate::store::Store;
 use crate::store::blobs::Blobs;
 use anyhow::{Context, Result, ensure};
 use assay_client::accounts;
 use assay_client::rpc::Rpc;
 use assay_client::sender::{Options, Sender};
+use assay_client::wallet::Wallet;
 use assay_ledger::header::Header;
 use assay_tensor::program::MAX_BYTES;
 use board::{Board, Found};
@@ -40,7 +41,7 @@ use defence::Defence;
 use futures::{StreamExt, TryStreamExt};
 use metrics::Metrics;
 use serde::Serialize;
-use solana_keypair::{EncodableKey, Keypair};
+use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -70,6 +71,10 @@ pub struct Standing {
     pub stands: Option<String>,
     /// What it cannot do, if there is something: models that nobody gives, disputes that cannot be played.
     pub lacks: Vec<String>,
+    /// Batches up to `head` with runs that could not be re-executed, final ones too: they are not verified.
+    pub unverified_batches: u64,
+    /// These runs.
+    pub unverified_runs: u64,
 }
 
 impl Standing {
@@ -94,8 +99,10 @@ impl Standing {
 /// What a verifier tells.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A batch was done again and is right.
+    /// A batch was replayed and is as its header says. It is verified if none of its runs is unverified.
     Right(&'a Right, Duration),
+    /// Runs of a final batch, unverified until then, were re-executed.
+    Rechecked(&'a Rechecked),
     /// A batch is wrong.
     Wrong(&'a Wrong),
     /// A batch, right otherwise, deploys a program that is none.
@@ -130,6 +137,8 @@ pub struct Verifier {
     metrics: Arc<Metrics>,
     listener: Listener,
     poll: Duration,
+    /// How long a verifier that is to end waits for the bytes of models.
+    patience: Duration,
     /// Sends to L1, if it has a key.
     carrier: Option<Carrier>,
     served: Option<(SocketAddr, JoinHandle<std::io::Result<()>>)>,
@@ -184,6 +193,7 @@ impl Verifier {
         let models = Arc::new(models);
         let replica = Replica::open(rpc.clone(), rollup, Arc::new(store), &config.data_dir)?;
         let metrics = Arc::new(Metrics::default());
+        metrics.node.watch(rpc.health().clone());
         let carrier = match key(config)? {
             None => None,
             Some(key) => {
@@ -199,7 +209,7 @@ impl Verifier {
                     counted.count_dispute(&done.landed);
                     told(&Event::Disputed(done));
                 };
-                Some(Carrier::new(sender, Arc::new(key), rollup, Arc::new(done)))
+                Some(Carrier::new(sender, key, rollup, Arc::new(done)))
             }
         };
         let board = Arc::new(Board::new(replica.head().number));
@@ -216,6 +226,7 @@ impl Verifier {
             metrics,
             listener,
             poll: config.poll(),
+            patience: config.patience(),
             carrier,
             served,
         };
@@ -288,6 +299,7 @@ impl Verifier {
     async fn follow(&mut self, once: bool, stop: &CancellationToken) -> Result<End> {
         let mut pace = Pace::new(self.poll);
         let mut troubled: Option<Instant> = None;
+        let mut unverified: Option<Instant> = None;
         let mut news = self.fetcher.news();
         loop {
             news.mark_unchanged();
@@ -309,7 +321,11 @@ impl Verifier {
                         return Ok(End::Wrong(number));
                     }
                     if once && standing.head == standing.tip && !busy {
-                        return Ok(End::Done(standing));
+                        // The bytes of the models may be on their way.
+                        let since = *unverified.get_or_insert_with(Instant::now);
+                        if !self.may_verify_more() || since.elapsed() >= self.patience {
+                            return Ok(End::Done(standing));
+                        }
                     }
                     let stuck = self.board.stuck(PATIENCE).filter(|_| once);
                     if let Some(trouble) = stuck {
@@ -338,6 +354,12 @@ impl Verifier {
         }
     }
 
+    /// Whether unverified runs lack nothing but the bytes of their models.
+    fn may_verify_more(&self) -> bool {
+        let mut doubts = self.replica.doubts().iter();
+        doubts.any(|doubt| !doubt.models.is_empty())
+    }
+
     /// Looks at L1 and does what is new there.
     pub async fn catch_up(&mut self) -> Result<(), ReplicaError> {
         let done = self.look().await;
@@ -361,6 +383,13 @@ impl Verifier {
         let has = |model: &ModelKey| blobs.has(&model.0) && blobs.has(&model.1);
         if self.replica.reconsider(has)? {
             look = self.replica.look().await?;
+        }
+        for rechecked in tokio::task::block_in_place(|| self.replica.recheck(&self.models))? {
+            if rechecked.invalid {
+                self.board.invalid(&rechecked.header);
+            }
+            self.metrics.recount(&rechecked);
+            (self.listener)(&Event::Rechecked(&rechecked));
         }
         let next = look.batches.first().map(|posted| posted.header.hash());
         if self.board.wrong().map(|found| found.header().hash()) != next {
@@ -448,9 +477,13 @@ impl Verifier {
 
     fn show(&self, change: impl FnOnce(&mut Standing)) {
         let head = self.replica.head().number;
+        let doubts = self.replica.doubts();
+        let runs = doubts.iter().map(|doubt| doubt.runs).sum();
         self.board.show(|standing| {
             change(standing);
             standing.head = head;
+            standing.unverified_batches = doubts.len() as u64;
+            standing.unverified_runs = runs;
         });
         self.metrics.show(&self.board.now());
     }
@@ -465,13 +498,9 @@ impl Drop for Verifier {
 }
 
 /// The key that disputes are opened with.
-fn key(config: &VerifierConfig) -> Result<Option<Keypair>> {
-    let Some(path) = &config.keypair else {
-        return Ok(None);
-    };
-    let key = Keypair::read_from_file(path).map_err(|e| anyhow::anyhow!("{e}"));
-    let key = key.with_context(|| format!("cannot read the keypair {}", path.display()))?;
-    Ok(Some(key))
+fn key(config: &VerifierConfig) -> Result<Option<Arc<Keypair>>> {
+    let wallet = config.keypair.as_ref().map(Wallet::read).transpose()?;
+    Ok(wallet.map(|wallet| wallet.keypair().clone()))
 }
 
 /// What chooses the sample.

@@ -177,7 +177,7 @@ pub mod instructions {
 
     const KINDS: &[Kind] = kinds![
         settlement: InitializeRollup RegisterSequencer AddBond RequestUnbond WithdrawBond ClaimFees
-            CloseSequencer OpenData WriteChunks SealData CloseData PostBatch FinalizeBatch Enqueue
+            CloseSequencer RenewLease OpenData WriteChunks SealData CloseData PostBatch FinalizeBatch Enqueue
             CloseInboxPage OpenDispute Claim Reveal Choose RevealLeaf PostStates RevealTensor
             RevealChunk PlayFromBuffer Prove ProveFromBuffer TimeOut Resolve ClaimPayout CloseDispute
             OpenDemand OpenDemandFromBuffer Answer AnswerFromBuffer TimeOutDemand ResolveDemand CloseDemand
@@ -190,9 +190,9 @@ pub mod instructions {
         // A header in one is the ledger's, or none.
         let posted = settlement::instruction::PostBatch::DISCRIMINATOR;
         if let Some(arguments) = bytes.strip_prefix(posted) {
-            let ours = BatchHeader::try_from_slice(arguments).ok();
+            let ours = BatchHeader::deserialize(&mut &*arguments).ok();
             let ours = ours.and_then(|header| header.to_ledger().ok());
-            assert_eq!(ours, Header::try_from_slice(arguments).ok());
+            assert_eq!(ours, Header::deserialize(&mut &*arguments).ok());
         }
         KINDS.iter().any(|(decode, _)| decode(bytes))
     }

@@ -1,7 +1,7 @@
 //! The `assay` command line in a process of its own, for tests that kill it: it takes what `assay`
 //! takes.
 
-use assay::cli::{Cli, WrongBatch};
+use assay::cli::{Cli, exit_code};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -15,10 +15,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            match error.downcast_ref::<WrongBatch>() {
-                Some(_) => ExitCode::from(3),
-                None => ExitCode::FAILURE,
-            }
+            ExitCode::from(exit_code(&error))
         }
     }
 }

@@ -85,6 +85,11 @@ fn a_job_out_of_bounds_is_refused() {
     let mut args = good.clone();
     args.deadline -= 1;
     refused(r.create_job(&client, args), EscrowError::DeadlineTooEarly);
+    for late in [1, 1 << 40, u64::MAX - good.deadline - DEADLINE_SLOTS] {
+        let mut args = good.clone();
+        args.deadline += DEADLINE_SLOTS + late;
+        refused(r.create_job(&client, args), EscrowError::DeadlineTooLate);
+    }
     for output_bytes in [0, MAX_OUTPUT + 1, u32::MAX] {
         let mut args = good.clone();
         args.output_bytes = output_bytes;

@@ -12,7 +12,7 @@ use assay_tests::escrow::{Ran, declined, declined_args, job, new};
 use assay_tests::outbox::OutboxTree;
 use assay_tests::rollup::{TestRollup, config, encode};
 use assay_tests::svm::{Wire, accepted, refused};
-use escrow::constants::{CLAIM_SLOTS, DEADLINE_MARGIN, MAX_OUTPUT};
+use escrow::constants::{CLAIM_SLOTS, DEADLINE_MARGIN, DEADLINE_SLOTS, MAX_OUTPUT};
 use escrow::errors::EscrowError;
 use escrow::events::{JobClosed, JobCreated, JobDeclined, JobRefunded, JobSettled};
 use escrow::state::{Job, JobStatus};

@@ -69,16 +69,21 @@ fn a_job_that_nobody_settles_is_refunded_at_last() {
 }
 
 #[test]
-fn a_deadline_without_end_does_not_overflow() {
+fn the_latest_deadline_is_reached() {
     let mut s = Scene::new();
     let client = s.client.insecure_clone();
     let mut args = s.r.job_args(1);
-    args.deadline = u64::MAX;
+    args.deadline += DEADLINE_SLOTS;
     accepted(s.r.create_job(&client, args));
     s.r.finalize_outbox(s.outbox.head());
-    s.reach_deadline();
-    let endless = job(&s.r.address, &client.pubkey(), 1);
-    refused(s.r.refund_job(endless), EscrowError::TooEarly);
+    let late = job(&s.r.address, &client.pubkey(), 1);
+    let left = s.r.job(&late).deadline - s.r.svm.slot();
+    s.r.svm.warp(left);
+    refused(s.r.refund_job(late), EscrowError::TooEarly);
+    s.r.svm.warp(1);
+    refused(s.r.refund_job(late), EscrowError::Consumed);
+    s.r.svm.warp(CLAIM_SLOTS);
+    accepted(s.r.refund_job(late));
 }
 
 #[test]

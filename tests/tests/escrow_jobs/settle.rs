@@ -31,6 +31,30 @@ fn settle_job_pays_and_keeps_the_output() {
     assert_eq!((event.output_index, event.output), (0, job.output.data));
 }
 
+/// An old result that somebody settles late does not pass as a new one.
+#[test]
+fn a_result_says_when_it_was_asked_for_and_when_its_batch_was_posted() {
+    let mut s = Scene::new();
+    let created = s.r.job(&s.job).created_at;
+    s.r.svm.warp(1_000);
+    let ran = s.ran();
+    let index = s.outbox.push(ran.leaf());
+    let posted = s.r.svm.time();
+    let batch = s.r.finalize_outbox(s.outbox.head());
+    // Later batches are final too by then, and the proof may be against one of them.
+    s.r.svm.warp(500);
+    s.outbox.push(declined(s.r.address, ran.sequencer));
+    let later = s.r.finalize_outbox(s.outbox.head());
+    s.r.svm.warp(100_000);
+    let args = ran.args(&s.outbox, later, index, 0);
+    assert!(later > batch);
+    accepted(s.r.settle_ran(&ran, args));
+    let job = s.r.job(&s.job);
+    assert_eq!((job.created_at, job.batch_at), (created, posted));
+    assert_eq!(job.done_at, s.r.svm.time());
+    assert!(job.batch_at >= job.created_at + 400 && job.done_at >= job.batch_at + 40_000);
+}
+
 #[test]
 fn the_output_that_was_asked_for_is_delivered_and_no_other() {
     // Asked for 1; asked for one past the last of three.

@@ -20,12 +20,12 @@ use solana_pubkey::Pubkey;
 use std::time::Instant;
 
 /// A challenger who is wrong, and does all that the rules allow.
-struct Liar<'a> {
-    l1: &'a L1,
-    key: Wallet,
+pub struct Liar<'a> {
+    pub l1: &'a L1,
+    pub key: Wallet,
     /// What it says where it has a choice.
-    claims: Vec<Claim>,
-    child: u8,
+    pub claims: Vec<Claim>,
+    pub child: u8,
 }
 
 impl Liar<'_> {
@@ -34,7 +34,7 @@ impl Liar<'_> {
         self.l1.sender.send(&order).await.map(|_| ())
     }
 
-    async fn open(&self, id: u64, header: &Header) -> Result<Pubkey> {
+    pub async fn open(&self, id: u64, header: &Header) -> Result<Pubkey> {
         self.send(make::open_dispute(&self.key.address(), id, header))
             .await?;
         let rollup = &self.l1.rollup;
@@ -42,7 +42,7 @@ impl Liar<'_> {
     }
 
     /// Plays as long as there is a move; then brings a proof of nothing, and falls silent.
-    async fn play(&mut self, dispute: &Pubkey, asserter: &Pubkey) -> Result<Stage> {
+    pub async fn play(&mut self, dispute: &Pubkey, asserter: &Pubkey) -> Result<Stage> {
         loop {
             let found = until("the liar's turn", || async {
                 let found = disputes::get(self.l1.sender.rpc(), dispute).await?;

@@ -162,7 +162,7 @@ impl Watch {
                 );
                 told.lock().unwrap().steps.push(step);
             }
-            Event::Right(..) | Event::Reverted(..) | Event::Malformed(_) => {}
+            Event::Right(..) | Event::Rechecked(_) | Event::Reverted(..) | Event::Malformed(_) => {}
         });
         let mut verifier = Verifier::open(&config, rpc, l1.rollup, mirrors, listener).await?;
         let (stop, standing) = (CancellationToken::new(), verifier.standing());
@@ -368,7 +368,7 @@ async fn a_verifier_killed_in_every_step_of_a_dispute_wins_it_once() -> Result<(
                 disputes.insert(event["dispute"].to_string());
                 break;
             }
-            if event["event"] == "right" && event["batch"].as_u64() >= Some(lie.number) {
+            if event["event"] == "verified" && event["batch"].as_u64() >= Some(lie.number) {
                 // Reverted by what was sent before it was killed.
                 break;
             }

@@ -131,6 +131,20 @@ impl L1 {
         .await
     }
 
+    /// Moves the chain's clock by so many seconds.
+    pub async fn travel(&self, seconds: i64) -> Result<()> {
+        let rpc = self.sender.rpc();
+        let target = rpc.clock().await?.unix_timestamp + seconds;
+        let method = "surfnet_timeTravel";
+        let to = json!([{ "absoluteTimestamp": target * 1_000 }]);
+        let request = RpcRequest::Custom { method };
+        let _: Value = rpc.client().send(request, to).await?;
+        until("the time", || async {
+            Ok((rpc.clock().await?.unix_timestamp >= target).then_some(()))
+        })
+        .await
+    }
+
     /// Waits until the first `count` messages of the inbox are overdue, if nobody consumes them.
     pub async fn overdue(&self, count: u64, grace: u64) -> Result<()> {
         until("the messages to be overdue", || async {
@@ -270,10 +284,24 @@ pub struct Process {
 impl Process {
     /// Starts it and waits until it serves.
     pub async fn start(l1: &L1, config: &Config) -> Result<Self> {
+        let mut process = Self::spawn(l1, config)?;
+        let stdout = process.child.stdout.take().context("its output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let url = tokio::time::timeout(PATIENCE, lines.next_line()).await??;
+        let url = url.with_context(|| {
+            let log = std::fs::read_to_string(&process.log).unwrap_or_default();
+            format!("the sequencer ended before it served: {log}")
+        })?;
+        process.api = Api::new(url);
+        Ok(process)
+    }
+
+    /// Starts it. Its API is where the configuration says that it listens.
+    pub fn spawn(l1: &L1, config: &Config) -> Result<Self> {
         let path: PathBuf = l1.dir.path().join("config.json");
         std::fs::write(&path, serde_json::to_vec(config)?)?;
         let log = l1.dir.path().join("log");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_service_process"))
+        let child = Command::new(env!("CARGO_BIN_EXE_service_process"))
             .arg(&path)
             .env("RUST_LOG", "assay=info,assay_client=info,warn")
             .stdin(Stdio::piped())
@@ -281,18 +309,16 @@ impl Process {
             .stderr(std::fs::File::create(&log)?)
             .kill_on_drop(true)
             .spawn()?;
-        let stdout = child.stdout.take().context("its output")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let url = tokio::time::timeout(PATIENCE, lines.next_line()).await??;
-        let url = url.with_context(|| {
-            let log = std::fs::read_to_string(&log).unwrap_or_default();
-            format!("the sequencer ended before it served: {log}")
-        })?;
         Ok(Self {
             child,
             log,
-            api: Api::new(url),
+            api: Api::new(format!("http://{}", config.listen)),
         })
+    }
+
+    /// Whether it runs.
+    pub fn is_alive(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
     }
 
     /// What it has logged, and its error if it has ended with one.

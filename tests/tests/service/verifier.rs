@@ -70,6 +70,13 @@ async fn open(
             let batch = (right.header.number, right.runs, right.again);
             told.0.lock().unwrap().push(batch);
         }
+        // The bytes of its models came when it was final.
+        Event::Rechecked(rechecked) if !rechecked.invalid => {
+            let mut seen = told.0.lock().unwrap();
+            let number = rechecked.header.number;
+            let batch = seen.iter_mut().find(|(known, ..)| *known == number);
+            batch.expect("it was replayed before").2 += rechecked.runs;
+        }
         other => panic!("{other:?}"),
     };
     let verifier = Verifier::open(config, rpc, l1.rollup, mirrors, Arc::new(listener)).await?;
@@ -542,7 +549,9 @@ async fn a_verifier_goes_on_after_sigkill() -> Result<()> {
         let mut ended = None;
         while let Some(event) = process.event().await? {
             match event["event"].as_str() {
-                Some("right") => {
+                // The bytes of its models came when it was final.
+                Some("verified") if event["final"] == true => {}
+                Some("verified" | "unverified") => {
                     assert_eq!(event["batch"].as_u64(), Some(next));
                     done = next;
                     next += 1;

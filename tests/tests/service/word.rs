@@ -132,9 +132,8 @@ async fn with_a_word_that_fits_a_batch_is_believed_and_not_disputed() -> Result<
     assert!(standing.finalised < number, "{standing:?}");
     assert_eq!(standing.wrong, None);
     let said = standing.trouble().unwrap_or_default();
-    let word = format!(
-        "runs in batch {number} could not be done again: their outputs are somebody's word"
-    );
+    let word =
+        format!("runs in batch {number} could not be re-executed: their outputs are unverified");
     assert!(said.contains(&word), "{said}");
     let verifier = watch.stop().await?;
     let doubts = verifier.replica().doubts();

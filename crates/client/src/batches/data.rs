@@ -102,7 +102,8 @@ impl Search {
             let transaction = transaction.ok_or_else(|| missing(posted))?;
             let rollup = Pubkey::new_from_array(posted.header.rollup);
             let mut calls = history::calls(&transaction);
-            let posts = |call: &Call| post(call, &rollup).is_some_and(|p| p.header == posted.header);
+            let posts =
+                |call: &Call| post(call, &rollup).is_some_and(|p| p.header == posted.header);
             calls.truncate(calls.iter().position(posts).unwrap_or(0));
             self.found.add(&calls);
         }

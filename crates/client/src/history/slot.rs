@@ -131,11 +131,14 @@ impl SlotReader {
     }
 }
 
-/// The transactions of these entries, in any order; `None` for one that the node does not have (yet).
+/// The place of an entry, it, and its transaction; `None` if the node does not have that (yet).
+type Fetched = (usize, Entry, Option<Transaction>);
+
+/// The transactions of these entries, in any order.
 fn fetch(
     rpc: &Rpc,
     entries: Vec<(usize, Entry)>,
-) -> BoxStream<'_, Result<(usize, Entry, Option<Transaction>), RpcError>> {
+) -> BoxStream<'_, Result<Fetched, RpcError>> {
     let fetched = futures::stream::iter(entries).map(async move |(at, entry): (usize, Entry)| {
         Ok((at, entry, rpc.transaction(&entry.signature).await?))
     });

@@ -96,6 +96,28 @@ pub fn claim_fees(rollup: &Pubkey, key: &Pubkey) -> Instruction {
     )
 }
 
+/// Says that process `instance` of the key is at work for `seconds`; with `take_over` though another is.
+pub fn renew_lease(
+    rollup: &Pubkey,
+    key: &Pubkey,
+    instance: [u8; 16],
+    seconds: u32,
+    take_over: bool,
+) -> Instruction {
+    instruction(
+        ID,
+        accounts::RenewLease {
+            key: *key,
+            sequencer: pda::sequencer(rollup, key),
+        },
+        data::RenewLease {
+            instance,
+            seconds,
+            take_over,
+        },
+    )
+}
+
 /// Closes the account of a sequencer that has no bond and no fees left, for its rent.
 pub fn close_sequencer(rollup: &Pubkey, key: &Pubkey) -> Instruction {
     instruction(

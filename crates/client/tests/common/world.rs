@@ -209,7 +209,12 @@ impl World {
 
     /// Writes a chunk of the next batch's data in `slot`.
     pub fn write(&mut self, slot: u64, first: u32, bytes: &[u8]) -> String {
-        let write = make::write_chunks(&self.key.pubkey(), &self.data_account(), first, bytes.to_vec());
+        let write = make::write_chunks(
+            &self.key.pubkey(),
+            &self.data_account(),
+            first,
+            bytes.to_vec(),
+        );
         self.writes.push(slot);
         self.put(slot, &[write], false)
     }
@@ -232,4 +237,3 @@ pub fn entry(name: &str, slot: u64, failed: bool) -> Value {
         "err": failed.then_some("AccountNotFound"), "confirmationStatus": "confirmed",
     })
 }
-

@@ -282,7 +282,10 @@ fn the_fee_rises_with_what_is_open() {
         paid += u64::from(pieces) * (fee(open) - PIECE_FEE);
         open += pieces;
     }
-    assert!(paid > 2_048 * (fee(open) - PIECE_FEE), "a model of a megabyte");
+    assert!(
+        paid > 2_048 * (fee(open) - PIECE_FEE),
+        "a model of a megabyte"
+    );
     assert!(fee(u32::MAX) > PIECE_FEE);
 }
 

@@ -90,6 +90,10 @@ fn force(state: &mut impl StateAccess, heads: &Heads, forced: &Forced) -> Result
         super::access::Found::At(index) => index,
         super::access::Found::After(_) => return Err(Stop::Failed(Status::NoAccount)),
     };
+    let (Forced::Transfer { amount, .. } | Forced::Withdraw { amount, .. }) = forced;
+    if *amount == 0 {
+        return Err(Stop::Failed(Status::ZeroAmount));
+    }
     let mut accounts = Accounts::new(state);
     match forced {
         Forced::Transfer { to, amount, .. } => {

@@ -53,6 +53,9 @@ fn perform(
     let mut accounts = Accounts::new(state);
     accounts.get(from)?.nonce = nonce;
     match (tx, &signed.terms.clause, &signed.model) {
+        (_, Clause::Transfer { amount: 0, .. } | Clause::Withdraw { amount: 0, .. }, _) => {
+            Err(Stop::Failed(Status::ZeroAmount))
+        }
         (Transaction::Transfer { to, .. }, Clause::Transfer { to: key, amount }, _) => {
             accounts.debit(from, *amount)?;
             let to = match to {

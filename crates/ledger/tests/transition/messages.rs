@@ -57,6 +57,12 @@ fn an_owner_forces_from_l1() {
     assert_eq!(nonce(&state, 0, SOL), 0);
     assert_eq!(state.heads().outbox, 1);
     let failed = |status| TxResult::plain(status);
+    for message in [transfer(0, 1, 0), transfer(0, 9, 0), withdraw(0, 0)] {
+        let result = inbox(&mut state, &env, forced(message));
+        assert_eq!(result, failed(Status::ZeroAmount));
+    }
+    assert!(state.find(&user(9).public(), &SOL).is_none());
+    assert_eq!(state.heads().outbox, 1);
     for message in [transfer(0, 8, 501), withdraw(0, 501)] {
         let result = inbox(&mut state, &env, forced(message));
         assert_eq!(result, failed(Status::InsufficientBalance));

@@ -66,6 +66,31 @@ fn too_little_balance_fails_and_uses_the_nonce() {
     assert_eq!(state.heads().outbox, 0);
 }
 
+/// Nothing is moved: no account is made, and no leaf of the outbox that would be there for ever.
+#[test]
+fn an_amount_of_zero_fails() {
+    let (mut state, env) = (small(), env(2));
+    for action in [
+        Action::Transfer {
+            to: user(1).public(),
+            amount: 0,
+        },
+        Action::Transfer {
+            to: user(8).public(),
+            amount: 0,
+        },
+        Action::Withdraw {
+            recipient: [9; 32],
+            amount: 0,
+        },
+    ] {
+        let result = act(&mut state, &env, &user(0), SOL, action);
+        assert_eq!(result, TxResult::plain(Status::ZeroAmount));
+    }
+    assert!(state.find(&user(8).public(), &SOL).is_none());
+    assert_eq!((state.heads().outbox, nonce(&state, 0, SOL)), (0, 3));
+}
+
 #[test]
 fn a_withdrawal_is_a_leaf_of_the_outbox() {
     let (mut state, env) = (small(), env(2));

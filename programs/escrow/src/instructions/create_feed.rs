@@ -77,6 +77,9 @@ impl CreateFeed<'_> {
             program_root: [0; 32],
             model_version: 0,
             slot: 0,
+            requested_at: 0,
+            batch_at: 0,
+            settled_at: 0,
             output: Output::default(),
         });
         emit!(FeedCreated {

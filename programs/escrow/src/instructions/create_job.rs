@@ -1,6 +1,6 @@
 //! `create_job`: locks a payment and asks L2 to run a model.
 
-use crate::constants::{DEADLINE_MARGIN, MAX_OUTPUT};
+use crate::constants::{DEADLINE_MARGIN, DEADLINE_SLOTS, MAX_OUTPUT};
 use crate::errors::EscrowError;
 use crate::events::JobCreated;
 use crate::seeds;
@@ -46,7 +46,8 @@ pub struct CreateJobArgs {
 /// * the rollup's escrow is this program
 /// * the nonce has not been used or passed over
 /// * the input and the output fit
-/// * the deadline leaves the inbox's grace, the challenge window and a margin
+/// * the deadline leaves the inbox's grace, the challenge window and a margin, and is at most
+///   [`DEADLINE_SLOTS`] later than that
 /// * the feed, if there is one, is the client's own, of the same rollup, and has the room
 /// * what `settlement::enqueue` asks for
 ///
@@ -117,6 +118,13 @@ pub fn earliest_deadline(slot: u64, config: &Config) -> Result<u64> {
         .ok_or(error!(EscrowError::Overflow))
 }
 
+/// The latest deadline of a job that is created at `slot`.
+pub fn latest_deadline(slot: u64, config: &Config) -> Result<u64> {
+    earliest_deadline(slot, config)?
+        .checked_add(DEADLINE_SLOTS)
+        .ok_or(error!(EscrowError::Overflow))
+}
+
 impl CreateJob<'_> {
     fn validate(&self, args: &CreateJobArgs, slot: u64) -> Result<()> {
         require_gte!(MAX_JOB_INPUT, args.input.len(), EscrowError::InputTooLong);
@@ -129,12 +137,18 @@ impl CreateJob<'_> {
             earliest_deadline(slot, &self.rollup.config)?,
             EscrowError::DeadlineTooEarly
         );
+        require_gte!(
+            latest_deadline(slot, &self.rollup.config)?,
+            args.deadline,
+            EscrowError::DeadlineTooLate
+        );
         Ok(())
     }
 
     /// See [`CreateJob`].
     pub fn handler(ctx: Context<Self>, args: CreateJobArgs) -> Result<()> {
-        ctx.accounts.validate(&args, Clock::get()?.slot)?;
+        let now = Clock::get()?;
+        ctx.accounts.validate(&args, now.slot)?;
         let accounts = ctx.accounts;
         let rollup = accounts.rollup.key();
         let client = accounts.client.key();
@@ -163,6 +177,9 @@ impl CreateJob<'_> {
             output_bytes: args.output_bytes,
             feed: accounts.feed.as_ref().map(|f| f.key()).unwrap_or_default(),
             done_slot: 0,
+            created_at: now.unix_timestamp,
+            batch_at: 0,
+            done_at: 0,
             price: 0,
             model_version: 0,
             sequencer: Pubkey::default(),

@@ -68,7 +68,6 @@ impl RefundJob<'_> {
     fn validate(&self, slot: u64) -> Result<()> {
         require_gt!(slot, self.job.deadline, EscrowError::TooEarly);
         let consumed = self.job.message < self.chain.load()?.tip_inbox_cursor();
-        // A deadline without end is the client's own choice.
         let given_up = slot > self.job.deadline.saturating_add(CLAIM_SLOTS);
         require!(!consumed || given_up, EscrowError::Consumed);
         Ok(())
@@ -76,10 +75,10 @@ impl RefundJob<'_> {
 
     /// See [`RefundJob`].
     pub fn handler(ctx: Context<Self>) -> Result<()> {
-        let slot = Clock::get()?.slot;
-        ctx.accounts.validate(slot)?;
+        let now = Clock::get()?;
+        ctx.accounts.validate(now.slot)?;
         let accounts = ctx.accounts;
-        accounts.job.finish(JobStatus::Refunded, slot)?;
+        accounts.job.finish(JobStatus::Refunded, &now)?;
         let refund = accounts.job.max_price;
         pay(&accounts.job.to_account_info(), &accounts.client, refund)?;
         if let Some(feed) = &mut accounts.feed {

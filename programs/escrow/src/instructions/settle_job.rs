@@ -194,11 +194,15 @@ impl<'info> SettleJob<'info> {
     /// See [`SettleJob`].
     pub fn handler(ctx: Context<Self>, args: SettleJobArgs) -> Result<()> {
         ctx.accounts.validate(&args)?;
-        let slot = Clock::get()?.slot;
+        let now = Clock::get()?;
         let accounts = ctx.accounts;
         match args.output {
-            Some(proof) => accounts.settle(args.batch, &args.result, proof, slot)?,
-            None => accounts.decline(args.batch, slot)?,
+            Some(proof) => {
+                let batch_at = accounts.chain.load()?.outbox_batch(args.index)?.posted_at;
+                accounts.job.batch_at = batch_at;
+                accounts.settle(args.batch, &args.result, proof, &now)?;
+            }
+            None => accounts.decline(args.batch, &now)?,
         }
         if let Some(feed) = &mut accounts.feed {
             feed.job_done()?;
@@ -215,7 +219,7 @@ impl<'info> SettleJob<'info> {
         batch: u64,
         result: &JobResult,
         proof: OutputProof,
-        slot: u64,
+        now: &Clock,
     ) -> Result<()> {
         let output_index = self.delivered(&proof);
         let publisher_share = result
@@ -225,7 +229,7 @@ impl<'info> SettleJob<'info> {
         let sequencer = self.sequencer.key();
         let publisher = self.publisher_key();
 
-        self.job.finish(JobStatus::Settled, slot)?;
+        self.job.finish(JobStatus::Settled, now)?;
         self.job.price = result.price;
         self.job.model_version = result.version;
         self.job.sequencer = sequencer;
@@ -281,8 +285,8 @@ impl<'info> SettleJob<'info> {
         Ok(())
     }
 
-    fn decline(&mut self, batch: u64, slot: u64) -> Result<()> {
-        self.job.finish(JobStatus::Declined, slot)?;
+    fn decline(&mut self, batch: u64, now: &Clock) -> Result<()> {
+        self.job.finish(JobStatus::Declined, now)?;
         let refund = self.job.max_price;
         pay(&self.job.to_account_info(), &self.client, refund)?;
         emit!(JobDeclined {

@@ -7,7 +7,7 @@ use anchor_lang::prelude::*;
 
 /// `["feed", client, name]`: the newest output among the client's jobs that named this feed.
 /// Other programs read it; they check `client`, `rollup` and
-/// `program_root` (`model` alone may name another after a revert), and how old `slot` is.
+/// `program_root` (`model` alone may name another after a revert), and how old `requested_at` is.
 /// Everything before the output's elements has a fixed place.
 #[account]
 #[derive(Debug)]
@@ -41,13 +41,19 @@ pub struct Feed {
     pub model_version: u64,
     /// L1 slot in which the result was settled.
     pub slot: u64,
+    /// `Clock::unix_timestamp` when the job was created: how old the result is, whenever it was settled.
+    pub requested_at: i64,
+    /// When the batch with the result was posted, at the latest.
+    pub batch_at: i64,
+    /// When it was settled.
+    pub settled_at: i64,
     /// The output.
     pub output: Output,
 }
 
 impl Feed {
     /// Of this layout.
-    pub const VERSION: u8 = 1;
+    pub const VERSION: u8 = 2;
 
     /// Bytes of the account of a feed with room for `capacity` bytes.
     pub const fn size(capacity: u32) -> usize {
@@ -66,6 +72,9 @@ impl Feed {
         + 32 // program_root
         + 8  // model_version
         + 8  // slot
+        + 8  // requested_at
+        + 8  // batch_at
+        + 8  // settled_at
         + Output::size(capacity) // output
     }
 
@@ -94,6 +103,9 @@ impl Feed {
         self.program_root = job.program_root;
         self.model_version = job.model_version;
         self.slot = job.done_slot;
+        self.requested_at = job.created_at;
+        self.batch_at = job.batch_at;
+        self.settled_at = job.done_at;
         self.output = job.output.clone();
         Ok(true)
     }

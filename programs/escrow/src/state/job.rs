@@ -52,6 +52,13 @@ pub struct Job {
     pub feed: Pubkey,
     /// Slot of settlement or refund; 0 while open.
     pub done_slot: u64,
+    /// `Clock::unix_timestamp` when it was created: nothing that the result depends on is newer.
+    pub created_at: i64,
+    /// When the batch with the result was posted, at the latest (see
+    /// [`settlement::state::Chain::outbox_batch`]); 0 unless settled.
+    pub batch_at: i64,
+    /// When it was settled or refunded; 0 while open.
+    pub done_at: i64,
     /// What was charged, in lamports.
     pub price: u64,
     /// The model's version that ran.
@@ -72,7 +79,7 @@ pub struct Job {
 
 impl Job {
     /// Of this layout.
-    pub const VERSION: u8 = 1;
+    pub const VERSION: u8 = 2;
 
     /// Bytes of the account of a job with room for `output_bytes`.
     pub const fn size(output_bytes: u32) -> usize {
@@ -92,6 +99,9 @@ impl Job {
         + 4  // output_bytes
         + 32 // feed
         + 8  // done_slot
+        + 8  // created_at
+        + 8  // batch_at
+        + 8  // done_at
         + 8  // price
         + 8  // model_version
         + 32 // sequencer
@@ -103,10 +113,11 @@ impl Job {
     }
 
     /// Leaves `Open`, once.
-    pub fn finish(&mut self, status: JobStatus, slot: u64) -> Result<()> {
+    pub fn finish(&mut self, status: JobStatus, now: &Clock) -> Result<()> {
         require!(self.status == JobStatus::Open, EscrowError::JobNotOpen);
         self.status = status;
-        self.done_slot = slot;
+        self.done_slot = now.slot;
+        self.done_at = now.unix_timestamp;
         Ok(())
     }
 

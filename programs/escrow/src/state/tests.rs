@@ -72,6 +72,9 @@ fn a_job_is_as_documented() {
         output_bytes: 8,
         feed: key(12),
         done_slot: 13,
+        created_at: 21,
+        batch_at: 22,
+        done_at: 23,
         price: 14,
         model_version: 15,
         sequencer: key(16),
@@ -82,7 +85,7 @@ fn a_job_is_as_documented() {
         output: output(),
     };
     let fields = [
-        ("version", vec![1]),
+        ("version", vec![2]),
         ("bump", borsh(&job.bump)),
         ("status", vec![1]),
         ("rollup", borsh(&job.rollup)),
@@ -97,6 +100,9 @@ fn a_job_is_as_documented() {
         ("output_bytes", borsh(&job.output_bytes)),
         ("feed", borsh(&job.feed)),
         ("done_slot", borsh(&job.done_slot)),
+        ("created_at", borsh(&job.created_at)),
+        ("batch_at", borsh(&job.batch_at)),
+        ("done_at", borsh(&job.done_at)),
         ("price", borsh(&job.price)),
         ("model_version", borsh(&job.model_version)),
         ("sequencer", borsh(&job.sequencer)),
@@ -128,10 +134,13 @@ fn a_feed_is_as_documented() {
         program_root: [11; 32],
         model_version: 12,
         slot: 13,
+        requested_at: 14,
+        batch_at: 15,
+        settled_at: 16,
         output: output(),
     };
     let fields = [
-        ("version", vec![1]),
+        ("version", vec![2]),
         ("bump", borsh(&feed.bump)),
         ("client", borsh(&feed.client)),
         ("rollup", borsh(&feed.rollup)),
@@ -145,6 +154,9 @@ fn a_feed_is_as_documented() {
         ("program_root", borsh(&feed.program_root)),
         ("model_version", borsh(&feed.model_version)),
         ("slot", borsh(&feed.slot)),
+        ("requested_at", borsh(&feed.requested_at)),
+        ("batch_at", borsh(&feed.batch_at)),
+        ("settled_at", borsh(&feed.settled_at)),
         ("output.ty", borsh(&feed.output.ty)),
         ("output.data", borsh(&feed.output.data)),
     ];

@@ -200,6 +200,16 @@ impl Chain {
         })
     }
 
+    /// The oldest final batch that is remembered whose outbox has leaf `index`. It is the one that wrote the
+    /// leaf, or, where that is forgotten, a later one: the leaf is as old as this batch or older.
+    pub fn outbox_batch(&self, index: u64) -> Result<&BatchSlot> {
+        let oldest = self.final_number.saturating_sub(RING as u64 - 1);
+        (oldest..=self.final_number)
+            .filter_map(|number| self.final_batch(number).ok())
+            .find(|slot| slot.outbox_count > index)
+            .ok_or_else(|| error!(SettlementError::NotFinal))
+    }
+
     /// Lamports of `sequencer`'s bond that its live batches lock.
     pub fn locked_bond(&self, sequencer: &Pubkey) -> Result<u64> {
         let mut locked = 0u64;

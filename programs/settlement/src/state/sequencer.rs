@@ -28,6 +28,10 @@ pub struct Sequencer {
     pub unbond_slot: u64,
     /// Lamports of inbox fees earned and not yet claimed.
     pub earned: u64,
+    /// The process of the key that is at work, by a number that it drew; zero for none yet.
+    pub lease_instance: [u8; 16],
+    /// Until then, in seconds since 1970, no other process may take its place unasked.
+    pub lease_until: i64,
 }
 
 impl Sequencer {
@@ -42,6 +46,8 @@ impl Sequencer {
         + 8 // unbonding
         + 8 // unbond_slot
         + 8 // earned
+        + 16 // lease_instance
+        + 8 // lease_until
     }
 
     /// Lamports that can be locked for another batch, when `locked` are locked already.

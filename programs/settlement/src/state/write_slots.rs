@@ -34,14 +34,19 @@ impl WriteSlots {
     /// The slots, oldest first: at most [`WRITE_SLOTS`].
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = u64> {
         let slots = (0..WRITE_SLOTS).filter_map(|i| self.first.checked_add(i));
-        slots.filter(|slot| self.contains(*slot)).collect::<Vec<_>>().into_iter()
+        slots
+            .filter(|slot| self.contains(*slot))
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 }
 
 /// A bitmap without the zeros at its end.
 pub fn trimmed(bitmap: &[u8]) -> &[u8] {
     let len = bitmap.iter().rposition(|byte| *byte != 0);
-    bitmap.get(..len.map_or(0, |last| last.saturating_add(1))).unwrap_or(&[])
+    bitmap
+        .get(..len.map_or(0, |last| last.saturating_add(1)))
+        .unwrap_or(&[])
 }
 
 /// The byte of a slot's bit, and the bit. Slots out of range have a byte past every bitmap.

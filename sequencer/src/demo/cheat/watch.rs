@@ -117,7 +117,7 @@ fn tell(seen: &mut Seen, event: &Event<'_>) {
             seen.accounts.extend(done.buffer);
         }
         Event::Right(right, _) => seen.right = Some(right.header),
-        Event::Reverted(..) => {}
+        Event::Reverted(..) | Event::Rechecked(_) => {}
     }
 }
 

@@ -230,6 +230,7 @@ pub(super) fn start(
         executor: ExecutorChoice::Cpu,
         models,
         queue: 1_000,
+        gate: Default::default(),
     };
     Rig::start(dir.path(), options).unwrap()
 }
