@@ -34,12 +34,12 @@ mod dispute_cli;
 mod disputes;
 #[path = "service/faults.rs"]
 mod faults;
+#[path = "service/junk.rs"]
+mod junk;
 #[path = "service/kills.rs"]
 mod kills;
 #[path = "service/lease.rs"]
 mod lease;
-#[path = "service/junk.rs"]
-mod junk;
 #[path = "service/legacy.rs"]
 mod legacy;
 #[path = "service/lost.rs"]

@@ -1,7 +1,7 @@
 //! `assay deposit`
 
 use super::Global;
-use super::context::{Context, PATIENCE, parse_positive, parse_key, parse_mint, show_amount};
+use super::context::{Context, PATIENCE, parse_key, parse_mint, parse_positive, show_amount};
 use anyhow::Result;
 use assay_client::api::Key32;
 use assay_ledger::SOL;

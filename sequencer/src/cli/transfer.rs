@@ -1,7 +1,7 @@
 //! `assay transfer`
 
 use super::Global;
-use super::context::{Context, parse_positive, parse_key, parse_mint};
+use super::context::{Context, parse_key, parse_mint, parse_positive};
 use anyhow::Result;
 use assay_ledger::inbox::Forced;
 use clap::Args;

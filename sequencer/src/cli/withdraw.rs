@@ -1,7 +1,7 @@
 //! `assay withdraw`
 
 use super::Global;
-use super::context::{Context, final_proof, parse_positive, parse_key, parse_mint, show_amount};
+use super::context::{Context, final_proof, parse_key, parse_mint, parse_positive, show_amount};
 use anyhow::Result;
 use assay_client::api::Key32;
 use assay_client::l2::mint_name;

@@ -168,7 +168,10 @@ async fn a_model_that_nobody_serves_is_demanded_and_read_from_l1() -> Result<()>
     // The four lists of the program; then its parameters. (A demand that landed while it was stopped was not told.)
     let program = Hash32(work.model.imported.program.root()).to_string();
     let program = l1.dir.path().join("verifier/blobs").join(program);
-    until("the program", || async { Ok(program.exists().then_some(())) }).await?;
+    until("the program", || async {
+        Ok(program.exists().then_some(()))
+    })
+    .await?;
     skip_mirrors(&l1, 6).await?;
     blind
         .until(|standing| standing.head >= last && standing.trouble().is_none())

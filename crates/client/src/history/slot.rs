@@ -135,10 +135,7 @@ impl SlotReader {
 type Fetched = (usize, Entry, Option<Transaction>);
 
 /// The transactions of these entries, in any order.
-fn fetch(
-    rpc: &Rpc,
-    entries: Vec<(usize, Entry)>,
-) -> BoxStream<'_, Result<Fetched, RpcError>> {
+fn fetch(rpc: &Rpc, entries: Vec<(usize, Entry)>) -> BoxStream<'_, Result<Fetched, RpcError>> {
     let fetched = futures::stream::iter(entries).map(async move |(at, entry): (usize, Entry)| {
         Ok((at, entry, rpc.transaction(&entry.signature).await?))
     });
