@@ -13,14 +13,11 @@ use crate::replica::{Fetched, Outcome, Patience, Replica};
 use crate::store::Store;
 use crate::store::blobs::Blobs;
 use anyhow::{Context, Result, bail};
-use solana_signer::Signer;
 use std::sync::Arc;
 
-/// Does the batches of L1 again that the data directory lacks, if it lacks some. It may be interrupted at any
+/// Does the batches of L1 again that the data directory, whose `store` is given, lacks, if it lacks some. It may be interrupted at any
 /// time, and goes on where it was.
-pub async fn recover(config: &Config, l1: &L1, heads: &Heads) -> Result<()> {
-    let key = l1.key.pubkey().to_bytes();
-    let store = Store::open(&config.data_dir, &config.rollup.0, &key)?;
+pub async fn recover(config: &Config, l1: &L1, heads: &Heads, store: Store) -> Result<()> {
     let (ours, building) = match store.progress()? {
         Some(progress) => (progress.number.saturating_sub(1), progress.transactions),
         None => (0, 0),

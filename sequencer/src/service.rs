@@ -19,6 +19,7 @@ use crate::l1::poster::Poster;
 use crate::l1::posting::Posting;
 use crate::l1::{self, L1, room};
 use crate::recover::recover;
+use crate::store::Store;
 use anyhow::{Context, Result, anyhow, ensure};
 use assay_client::inbox::Reader;
 use assay_client::rpc::TIMEOUT;
@@ -84,6 +85,8 @@ impl Service {
         let closed = may_start(&l1, info.params.bond_slice).await?;
         let slot = l1.rpc().slot_time().await;
         let l1 = L1::new(&config, key, l1::timeout(&info.params, slot));
+        // First of all, as it says whose folder it is, and that no other process uses it.
+        let store = Store::open(&config.data_dir, &info.rollup, &info.sequencer)?;
         let instance = Instance::of(&config.data_dir)
             .with_context(|| format!("cannot write in {}", config.data_dir.display()))?;
         let gate = Gate::default();
@@ -95,7 +98,7 @@ impl Service {
             let (lease, stop) = (lease.clone(), stop.clone());
             AbortOnDropHandle::new(tokio::spawn(async move { lease.keep(stop).await }))
         };
-        recover(&config, &l1, &heads)
+        recover(&config, &l1, &heads, store)
             .await
             .context("the state cannot be built from L1")?;
         let options = Options {

@@ -30,7 +30,7 @@ async fn a_second_process_does_not_begin_while_the_first_is_at_work() -> Result<
     let error = refused(&other).await;
     assert!(error.contains(&instance), "{error}");
     assert!(error.contains("--take-over"), "{error}");
-    assert!(!other.data_dir.join("state.redb").exists(), "it has begun");
+    assert!(!other.data_dir.join("blobs").exists(), "it has begun");
 
     // Killed, it comes back at once where it was; another place has to wait.
     first.kill().await?;

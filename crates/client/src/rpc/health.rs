@@ -399,4 +399,16 @@ mod tests {
         ];
         assert_eq!(counted, expected);
     }
+
+    /// The transport would wait for ten minutes.
+    #[tokio::test]
+    async fn a_node_does_not_say_how_long_a_call_takes() {
+        let url =
+            node(&["HTTP/1.1 429 Too Many\r\nretry-after: 119\r\ncontent-length: 0\r\n\r\n"; 32])
+                .await;
+        let (commitment, timeout) = (Default::default(), Duration::from_millis(100));
+        let rpc = super::super::Rpc::within(url, commitment, timeout);
+        let rpc = rpc.patience(Duration::from_millis(10));
+        assert!(rpc.slot().await.is_err());
+    }
 }
