@@ -269,3 +269,46 @@ async fn a_list_that_does_not_end_holds_nobody_up() {
     let lost = reader.data().read(&rpc, &unfound).await;
     assert!(matches!(lost, Err(BatchError::Busy { number: 1 })));
 }
+
+/// A poster that closes its data account and writes another life of it in the very slot of its post: what a block
+/// has behind the post is not the batch's.
+#[tokio::test]
+async fn another_life_of_the_account_in_the_slot_of_the_post_is_not_the_batch_s() {
+    for blocks in [true, false] {
+        let mut world = World::new();
+        // A block is nearer than the second page.
+        world.page = 3;
+        world.blocks = blocks;
+        let me = world.key.pubkey();
+        let data = vec![7; CHUNK + 3];
+        let [_, open] = make::open_data(&world.rollup, &me, 1, data.len() as u32, 0);
+        world.put(9, &[open.clone()], false);
+        world.write(9, 0, &data[..CHUNK]);
+        world.write(9, 1, &data[CHUNK..]);
+        let writes = world.writes.clone();
+        world.post(9, &data);
+        world.put(9, &[open], false);
+        world.write(9, 0, &[8; CHUNK]);
+        world.write(9, 1, &[8; 3]);
+        assert_eq!(writes, [9, 9]);
+        let rollup = world.rollup;
+        let served = Served::new(world);
+        let mut reader = Reader::new(rollup);
+        let posted = served.read(&mut reader, 0).await.unwrap()[0].clone();
+        // Junk before the post, so that the writes are far away in the list.
+        {
+            let mut world = served.world.lock().unwrap();
+            let post = posted.signature.to_string();
+            for _ in 0..40 {
+                world.stranger(9, false);
+                let junk = world.listed.pop().unwrap();
+                let at = world.listed.iter().position(|(name, ..)| *name == post);
+                world.listed.insert(at.unwrap(), junk);
+            }
+        }
+        let read = reader.data().read(&served.rpc, &posted).await.unwrap();
+        assert!(read == data);
+        let asked = served.calls.of(RpcRequest::GetBlock).len();
+        assert!(asked > 0, "the block was not asked for");
+    }
+}

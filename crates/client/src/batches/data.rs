@@ -170,10 +170,11 @@ impl Search {
     }
 }
 
-/// Whether a call may write to the data account or open it.
+/// Whether a call may write to the data account, open it, or post a batch with it.
 fn names(call: &Call, account: &Pubkey) -> bool {
-    // The accounts of `open_data`: poster, rollup, data; of `write_chunks`: poster, data.
-    call.program == settlement::ID && (call.account(1) == *account || call.account(2) == *account)
+    // The accounts of `write_chunks`: poster, data; of `open_data`: poster, rollup, data; the data is the
+    // fifth of `post_batch`.
+    call.program == settlement::ID && [1, 2, 4].iter().any(|at| call.account(*at) == *account)
 }
 
 /// The chunks of a batch's data, found from the last that was written back to the first.
