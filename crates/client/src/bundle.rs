@@ -30,7 +30,7 @@ pub const MAX_BYTES: u64 = 1 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// The file.
-    #[error("the bundle: {0}")]
+    #[error(transparent)]
     File(#[from] FileError),
     /// Not a bundle, or a broken one.
     #[error("this is not a model bundle: {0}")]

@@ -3,15 +3,17 @@
 use crate::accounts;
 use crate::api::{JobView, OutboxProof, OutboxView};
 use crate::instructions::escrow::SettleError;
-use crate::instructions::{bridge, escrow, settlement};
+use crate::instructions::{bridge, disputes, escrow, settlement};
 use crate::pda;
 use crate::rpc::{Rpc, RpcError, Severity};
 use crate::sender::{Landed, Order, SendError, Sender, Sent};
 use crate::wallet::Wallet;
+use crate::wire::{self, Budget};
 use ::escrow::CreateJobArgs;
 use ::escrow::constants::DEADLINE_MARGIN;
 use ::escrow::constants::NAME;
 use assay_ledger::inbox::Forced;
+use ::settlement::state::Buffer;
 use assay_ledger::{Hash, Key, SOL};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
@@ -210,9 +212,50 @@ impl L1 {
     ) -> Result<Sent, L1Error> {
         let job = self.job(address).await?;
         let settle = escrow::settle_job(address, &job, view, proof)?;
+        let instructions = self.whole(address, settle).await?;
         let order =
-            Order::new("settle job", self.wallet.keypair(), vec![settle]).units(PROOF_UNITS);
+            Order::new("settle job", self.wallet.keypair(), instructions).units(PROOF_UNITS);
         self.unless_finished(&order, address).await
+    }
+
+    /// A settlement, or the same through a buffer, which is written first and closed with it, if it does not fit
+    /// a transaction.
+    async fn whole(&self, job: &Pubkey, settle: Instruction) -> Result<Vec<Instruction>, L1Error> {
+        let (key, wire) = (self.wallet.address(), self.sender.wire().await?);
+        let budget = Budget {
+            units: PROOF_UNITS,
+            // Retries may offer a price, which takes some room.
+            unit_price: 1,
+            ..Budget::default()
+        };
+        let inline = std::slice::from_ref(&settle);
+        let message = wire::message(wire, &key, inline, &budget, Default::default());
+        if message.is_ok_and(|message| wire::bytes_of(&message) <= wire.limit()) {
+            return Ok(vec![settle]);
+        }
+        // Made for the job: found again after a crash.
+        let [a, b, c, d, e, f, g, h, ..] = job.to_bytes();
+        let id = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let buffer = pda::buffer(&key, id);
+        let (from, bytes) = escrow::settle_job_from_buffer(&settle, &buffer);
+        let size = Buffer::size(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        let there = self.rpc().account(&buffer).await?;
+        let mut open = Vec::new();
+        if there.is_some_and(|account| account.owner == ::settlement::ID) {
+            open.push(disputes::close_buffer(&key, &buffer));
+        }
+        let rent = self.rpc().rent(size).await?;
+        open.extend(disputes::open_buffer(&key, id, bytes.len() as u32, rent));
+        let order = Order::new("open buffer", self.wallet.keypair(), open);
+        self.sender.send(&order).await?;
+        let write = |n| vec![disputes::write_buffer(&key, &buffer, 0, vec![0; n])];
+        let each = wire::room(wire, &key, &budget, write).unwrap_or(1).max(1);
+        for (at, part) in (0u32..).step_by(each).zip(bytes.chunks(each)) {
+            let write = disputes::write_buffer(&key, &buffer, at, part.to_vec());
+            let order = Order::new("write buffer", self.wallet.keypair(), vec![write]);
+            self.sender.send(&order).await?;
+        }
+        Ok(vec![from, disputes::close_buffer(&key, &buffer)])
     }
 
     /// Takes a job's payment back after its deadline.

@@ -23,7 +23,7 @@ pub enum WalletError {
         cause: std::io::Error,
     },
     /// Reading it.
-    #[error("key file: {0}")]
+    #[error(transparent)]
     File(#[from] FileError),
     /// Its content.
     #[error("key file {} is not a Solana keypair (a JSON list of 64 numbers)", path.display())]

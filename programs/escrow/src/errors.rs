@@ -31,6 +31,9 @@ pub enum EscrowError {
         "the deadline is too early: leave the rollup's inbox grace, its challenge window and 150 slots"
     )]
     DeadlineTooEarly,
+    /// What is in a buffer does not decode.
+    #[msg("the buffer does not hold the arguments of settle_job: write them as borsh, and nothing behind them")]
+    BadBuffer,
     /// The deadline leaves more time than [`crate::constants::DEADLINE_SLOTS`].
     #[msg("the deadline is too late: at most 6,480,000 slots after the earliest one")]
     DeadlineTooLate,

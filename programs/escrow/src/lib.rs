@@ -51,6 +51,11 @@ pub mod escrow {
         SettleJob::handler(ctx, args)
     }
 
+    /// The same with the arguments in a buffer: see [`SettleJobFromBuffer`].
+    pub fn settle_job_from_buffer(ctx: Context<SettleJobFromBuffer>) -> Result<()> {
+        SettleJobFromBuffer::handler(ctx)
+    }
+
     /// Gives the payment back after the deadline: see [`RefundJob`].
     pub fn refund_job(ctx: Context<RefundJob>) -> Result<()> {
         RefundJob::handler(ctx)

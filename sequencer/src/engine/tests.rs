@@ -398,7 +398,7 @@ async fn a_full_queue_and_a_stopped_engine_say_so() {
         .admission
         .admit(
             (0..1_001)
-                .map(|i| sign(&world.bob, i, transfer([5; 32], 0)))
+                .map(|i| sign(&world.bob, i, transfer([5; 32], 1)))
                 .collect(),
         )
         .into_iter()

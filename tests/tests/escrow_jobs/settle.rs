@@ -304,3 +304,46 @@ fn wrong_accounts_of_settle_job_are_refused() {
     assert_eq!(s.status(), JobStatus::Open);
     accepted(s.r.send_escrow(Wire::V1, good, data(), &[]));
 }
+
+/// The largest result there may be, in legacy transactions; and nothing but the very arguments, from a buffer of
+/// the settlement program.
+#[test]
+fn the_largest_result_is_settled_from_a_buffer() {
+    let mut s = Scene::new();
+    let client = s.client.insecure_clone();
+    let mut args = s.r.job_args(1);
+    args.output_bytes = MAX_OUTPUT;
+    accepted(s.r.create_job(&client, args));
+    s.job = job(&s.r.address, &client.pubkey(), 1);
+    let values: Vec<i8> = (0..MAX_OUTPUT).map(|i| i as i8).collect();
+    let ran = Ran {
+        outputs: vec![Tensor::from_i8(&[MAX_OUTPUT], &values).unwrap()],
+        ..s.ran()
+    };
+    let good = s.finalize(&ran, 0);
+    let settler = s.r.svm.rich_key();
+    let accounts = s.r.settle_job_accounts(ran.job, ran.sequencer, Some(ran.publisher));
+    let settle = instruction(escrow::ID, accounts, args::SettleJob { args: good });
+    let (from, bytes) = build::settle_job_from_buffer(&settle, &Pubkey::default());
+    let with = |buffer: Pubkey| {
+        let mut from = from.clone();
+        from.accounts.last_mut().unwrap().pubkey = buffer;
+        from
+    };
+    // One that is cut, one with a byte behind it, and an account of another kind.
+    let cut = s.r.buffered(&settler, 1, &bytes[..bytes.len() - 1]);
+    let longer = s.r.buffered(&settler, 2, &[&bytes[..], &[0]].concat());
+    for buffer in [cut, longer] {
+        refused(s.r.svm.send(&[with(buffer)], &[]), EscrowError::BadBuffer);
+    }
+    refused(
+        s.r.svm.send(&[with(s.job)], &[]),
+        ErrorCode::AccountOwnedByWrongProgram,
+    );
+    let buffer = s.r.buffered(&settler, 3, &bytes);
+    accepted(s.r.svm.send(&[with(buffer)], &[]));
+    let settled = s.r.job(&s.job);
+    assert_eq!(settled.status, JobStatus::Settled);
+    assert_eq!(settled.output.data, ran.outputs[0].data());
+    refused(s.r.svm.send(&[with(buffer)], &[]), EscrowError::JobNotOpen);
+}

@@ -8,7 +8,8 @@ use escrow::constants::NAME;
 use escrow::state::{Job, Output, OutputType};
 use escrow::{CreateFeedArgs, CreateJobArgs, ID, JobResult, OutputProof, SettleJobArgs};
 use escrow::{accounts, instruction as data};
-use solana_instruction::Instruction;
+use anchor_lang::Discriminator;
+use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
 
 /// Locks a payment and asks L2 to run a model. `feed` gets the output too. `page` is the rollup's
@@ -122,6 +123,15 @@ pub fn settle_job(
             },
         },
     ))
+}
+
+/// The same as `settle` ([`settle_job`]) with its arguments in `buffer`, which holds the bytes that come second.
+pub fn settle_job_from_buffer(settle: &Instruction, buffer: &Pubkey) -> (Instruction, Vec<u8>) {
+    let mut from = settle.clone();
+    from.accounts.push(AccountMeta::new_readonly(*buffer, false));
+    from.data = data::SettleJobFromBuffer::DISCRIMINATOR.to_vec();
+    let arguments = settle.data.get(data::SettleJob::DISCRIMINATOR.len()..);
+    (from, arguments.unwrap_or_default().to_vec())
 }
 
 /// Refunds a job after its deadline.

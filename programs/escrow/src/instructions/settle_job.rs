@@ -1,4 +1,4 @@
-//! `settle_job`: takes a result from L2 and pays for it.
+//! `settle_job` and `settle_job_from_buffer`: takes a result from L2 and pays for it.
 
 use crate::errors::EscrowError;
 use crate::events::{FeedUpdated, JobDeclined, JobSettled};
@@ -8,7 +8,7 @@ use crate::state::{Feed, Job, JobStatus, Output};
 use anchor_lang::prelude::*;
 use assay_ledger::outbox::{self, OutboxLeaf};
 use assay_tensor::commit::verify_output;
-use settlement::state::{Chain, Rollup};
+use settlement::state::{Buffer, Chain, Rollup};
 
 /// What the outbox says of the job, apart from the keys, which are accounts of the instruction.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy)]
@@ -113,6 +113,40 @@ pub struct SettleJob<'info> {
     pub chain: AccountLoader<'info, Chain>,
 }
 
+/// The same with its arguments (borsh) in a buffer of the settlement program: a result may be longer than a
+/// legacy transaction. It does not matter whose buffer it is, as what is in it is proven.
+///
+/// # Accounts
+/// Those of `settle_job`, and `buffer`.
+///
+/// # Requirements and steps
+/// Those of `settle_job`.
+#[derive(Accounts)]
+pub struct SettleJobFromBuffer<'info> {
+    /// Those of any settlement.
+    pub settle: SettleJob<'info>,
+    /// Holds the arguments.
+    pub buffer: AccountLoader<'info, Buffer>,
+}
+
+impl SettleJobFromBuffer<'_> {
+    /// See [`SettleJobFromBuffer`].
+    pub fn handler(ctx: Context<Self>) -> Result<()> {
+        let args = {
+            let info = ctx.accounts.buffer.to_account_info();
+            let account = info.try_borrow_data()?;
+            arguments(Buffer::bytes(&account)?)?
+        };
+        ctx.accounts.settle.settle_with(*args)
+    }
+}
+
+#[inline(never)]
+fn arguments(bytes: &[u8]) -> Result<Box<SettleJobArgs>> {
+    let args = SettleJobArgs::try_from_slice(bytes).map_err(|_| EscrowError::BadBuffer)?;
+    Ok(Box::new(args))
+}
+
 impl<'info> SettleJob<'info> {
     fn publisher_key(&self) -> Pubkey {
         self.publisher.as_ref().map(|p| p.key()).unwrap_or_default()
@@ -193,9 +227,14 @@ impl<'info> SettleJob<'info> {
 
     /// See [`SettleJob`].
     pub fn handler(ctx: Context<Self>, args: SettleJobArgs) -> Result<()> {
-        ctx.accounts.validate(&args)?;
+        ctx.accounts.settle_with(args)
+    }
+
+    #[inline(never)]
+    fn settle_with(&mut self, args: SettleJobArgs) -> Result<()> {
+        self.validate(&args)?;
         let now = Clock::get()?;
-        let accounts = ctx.accounts;
+        let accounts = self;
         match args.output {
             Some(proof) => {
                 let batch_at = accounts.chain.load()?.outbox_batch(args.index)?.posted_at;
