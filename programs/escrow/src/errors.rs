@@ -32,7 +32,9 @@ pub enum EscrowError {
     )]
     DeadlineTooEarly,
     /// What is in a buffer does not decode.
-    #[msg("the buffer does not hold the arguments of settle_job: write them as borsh, and nothing behind them")]
+    #[msg(
+        "the buffer does not hold the arguments of settle_job: write them as borsh, and nothing behind them"
+    )]
     BadBuffer,
     /// The deadline leaves more time than [`crate::constants::DEADLINE_SLOTS`].
     #[msg("the deadline is too late: at most 6,480,000 slots after the earliest one")]

@@ -141,6 +141,7 @@ pub mod instructions {
     use assay_ledger::header::Header;
     use borsh::{BorshDeserialize, BorshSerialize};
     use settlement::header::BatchHeader;
+    use settlement::state::WriteSlots;
 
     type Decode = fn(&[u8]) -> bool;
     type Kind = (Decode, fn() -> Vec<Vec<u8>>);
@@ -183,7 +184,7 @@ pub mod instructions {
             OpenDemand OpenDemandFromBuffer Answer AnswerFromBuffer TimeOutDemand ResolveDemand CloseDemand
             OpenBuffer WriteBuffer CloseBuffer;
         bridge: RegisterMint DepositSol DepositToken WithdrawSol WithdrawToken;
-        escrow: CreateJob SettleJob RefundJob ClaimPayment CloseJob CreateFeed CloseFeed;
+        escrow: CreateJob SettleJob SettleJobFromBuffer RefundJob ClaimPayment CloseJob CreateFeed CloseFeed;
     ];
 
     pub fn run(bytes: &[u8]) -> bool {
@@ -200,7 +201,9 @@ pub mod instructions {
     pub fn seeds() -> Vec<Vec<u8>> {
         let posted = [first().finish().header, every_kind().header].map(|header| {
             let discriminator = settlement::instruction::PostBatch::DISCRIMINATOR;
-            [discriminator, &borsh::to_vec(&header).unwrap()].concat()
+            let (parent_slot, writes) = (9u64, WriteSlots::new(12, &[0x85]));
+            let arguments = borsh::to_vec(&(header, parent_slot, writes)).unwrap();
+            [discriminator, &arguments].concat()
         });
         let plain = KINDS.iter().flat_map(|(_, valid)| {
             let valid = valid();

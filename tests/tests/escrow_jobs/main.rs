@@ -5,13 +5,13 @@ mod refund;
 mod settle;
 
 use anchor_lang::error::ErrorCode;
+use assay_client::instructions::escrow as build;
 use assay_ledger::inbox::{self, MessageKind, chain_next};
 use assay_tensor::types::Tensor;
 use assay_tests::batch::Draft;
 use assay_tests::escrow::{Ran, declined, declined_args, job, new};
 use assay_tests::outbox::OutboxTree;
 use assay_tests::rollup::{TestRollup, config, encode};
-use assay_client::instructions::escrow as build;
 use assay_tests::svm::{Wire, accepted, instruction, refused};
 use escrow::constants::{CLAIM_SLOTS, DEADLINE_MARGIN, DEADLINE_SLOTS, MAX_OUTPUT};
 use escrow::errors::EscrowError;

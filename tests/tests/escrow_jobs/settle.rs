@@ -322,7 +322,8 @@ fn the_largest_result_is_settled_from_a_buffer() {
     };
     let good = s.finalize(&ran, 0);
     let settler = s.r.svm.rich_key();
-    let accounts = s.r.settle_job_accounts(ran.job, ran.sequencer, Some(ran.publisher));
+    let accounts =
+        s.r.settle_job_accounts(ran.job, ran.sequencer, Some(ran.publisher));
     let settle = instruction(escrow::ID, accounts, args::SettleJob { args: good });
     let (from, bytes) = build::settle_job_from_buffer(&settle, &Pubkey::default());
     let with = |buffer: Pubkey| {

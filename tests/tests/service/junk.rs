@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use assay::bench::junk::stand_in::{Limits, StandIn};
 use assay::dev::cheat::Cheat;
 use assay_client::disputes::{Of, find};
-use assay_client::pda;
+use assay_client::{accounts, pda};
 use std::time::Duration;
 
 /// Transactions for each account: two pages of a node's list.
@@ -27,6 +27,12 @@ async fn a_verifier_disputes_a_wrong_batch_among_junk() -> Result<()> {
     let node = StandIn::start(l1.chain.rpc_url(), limits).await?;
     let mut watch = Watch::start(l1, api, node.url(), "verifier", "challenger.json").await?;
     let number = api.status().await?.building.number;
+    // Or the sequencer might lie in one before.
+    until("the batches before it on L1", || async {
+        let chain = accounts::chain(l1.sender.rpc(), &l1.rollup).await?;
+        Ok((chain.tip_number + 1 >= number).then_some(()))
+    })
+    .await?;
     let data = pda::batch_data(&l1.sequencer.address(), number);
     node.attack(&pda::chain(&l1.rollup), JUNK, 1).await?;
     node.attack(&data, JUNK, 2).await?;

@@ -3,12 +3,12 @@
 use super::{SYSTEM, instruction};
 use crate::api::{JobView, OutboxProof, OutboxView};
 use crate::pda;
+use anchor_lang::Discriminator;
 use assay_ledger::outbox;
 use escrow::constants::NAME;
 use escrow::state::{Job, Output, OutputType};
 use escrow::{CreateFeedArgs, CreateJobArgs, ID, JobResult, OutputProof, SettleJobArgs};
 use escrow::{accounts, instruction as data};
-use anchor_lang::Discriminator;
 use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
 
@@ -128,7 +128,8 @@ pub fn settle_job(
 /// The same as `settle` ([`settle_job`]) with its arguments in `buffer`, which holds the bytes that come second.
 pub fn settle_job_from_buffer(settle: &Instruction, buffer: &Pubkey) -> (Instruction, Vec<u8>) {
     let mut from = settle.clone();
-    from.accounts.push(AccountMeta::new_readonly(*buffer, false));
+    from.accounts
+        .push(AccountMeta::new_readonly(*buffer, false));
     from.data = data::SettleJobFromBuffer::DISCRIMINATOR.to_vec();
     let arguments = settle.data.get(data::SettleJob::DISCRIMINATOR.len()..);
     (from, arguments.unwrap_or_default().to_vec())

@@ -225,10 +225,7 @@ async fn what_an_owner_forces_first_is_done_first() {
     assert_eq!((rebuilt.changed, rebuilt.dropped), (3, 1));
     let records = world.rig.store.transactions(3).unwrap();
     let statuses: Vec<_> = records.iter().map(|r| r.result.status()).collect();
-    assert_eq!(
-        statuses,
-        [Some(Status::InsufficientBalance); 2]
-    );
+    assert_eq!(statuses, [Some(Status::InsufficientBalance); 2]);
     assert_eq!(world.balance(&bob.public()), 0);
     assert_eq!(world.rig.store.accounts_of(&carol.public()).unwrap(), []);
     assert_eq!(world.rig.store.withdrawals_to(&[9; 32]).unwrap(), [0]);
