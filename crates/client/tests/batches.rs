@@ -282,7 +282,7 @@ async fn another_life_of_the_account_in_the_slot_of_the_post_is_not_the_batch_s(
         let me = world.key.pubkey();
         let data = vec![7; CHUNK + 3];
         let [_, open] = make::open_data(&world.rollup, &me, 1, data.len() as u32, 0);
-        world.put(9, &[open.clone()], false);
+        world.put(9, std::slice::from_ref(&open), false);
         world.write(9, 0, &data[..CHUNK]);
         world.write(9, 1, &data[CHUNK..]);
         let writes = world.writes.clone();
