@@ -240,7 +240,7 @@ impl Scene {
         others.wait_for_balance(SOL, LAMPORTS, PATIENCE).await?;
         let transfers = (0..TRANSFERS).map(|i| Action::Transfer {
             to: [i as u8; 32],
-            amount: i as u64,
+            amount: i as u64 + 1,
         });
         let requests = l2.sign(SOL, transfers.collect()).await?;
         let outcomes = self.network.api().submit(&requests).await?;
