@@ -204,8 +204,11 @@ impl Chain {
     /// leaf, or, where that is forgotten, a later one: the leaf is as old as this batch or older.
     pub fn outbox_batch(&self, index: u64) -> Result<&BatchSlot> {
         let oldest = self.final_number.saturating_sub(RING as u64 - 1);
+        // Not `final_batch`: an error takes memory, and a program frees none.
         (oldest..=self.final_number)
-            .filter_map(|number| self.final_batch(number).ok())
+            .map(|number| (number, self.place(number)))
+            .filter(|(number, slot)| slot.number == *number)
+            .map(|(_, slot)| slot)
             .find(|slot| slot.outbox_count > index)
             .ok_or_else(|| error!(SettlementError::NotFinal))
     }
